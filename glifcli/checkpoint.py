@@ -1,0 +1,184 @@
+"""Model files: safetensors with one metadata key, `glif`, that holds all it takes to build the model again."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from glifcli.errors import CheckpointError
+from glifcli.files import write_atomically
+from glifcli.models import ModelConfig, SpikingNetwork, from_config
+from glifcli.neurons.config import NeuronConfig
+
+FORMAT = 1
+METADATA_KEY = "glif"
+PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+BEST, LAST = "best.safetensors", "last.safetensors"
+
+
+@dataclasses.dataclass(frozen=True)
+class Metadata:
+    """What a model file says of its model.
+
+    normalisation: mean and standard deviation for each channel that images (0 to 1) are normalised with.
+    image_size: height and width that it was trained on. made: how it was made (data set, split, recipe, epoch,
+    seed, precision, version), for people and for `glif eval` to find the same data again.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    format: int
+    architecture: str
+    classes: int
+    time_steps: int
+    in_channels: int
+    width: float
+    neuron: NeuronConfig
+    image_size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    class_names: tuple[str, ...]
+    made: dict[str, Any]
+
+    def model_config(self) -> ModelConfig:
+        """The configuration of the network."""
+        return ModelConfig(
+            self.architecture, self.classes, self.time_steps, self.in_channels, self.width, self.neuron
+        )
+
+    def to_json(self) -> str:
+        """The same metadata always as the same text."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True, ensure_ascii=False)
+
+
+ADAPTER = TypeAdapter(Metadata)
+
+
+def save(path: Path, state: dict[str, Tensor], metadata: Metadata) -> None:
+    """Writes a model file, in one step. Raises SaveError; what stood at the path before is then still there."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    write_atomically(path, safetensors.torch.save(tensors, {METADATA_KEY: metadata.to_json()}))
+
+
+def find(reference: str) -> Path:
+    """The model file that a reference stands for: a file, or a run folder, whose best model counts, else its last.
+
+    Raises CheckpointError where there is none.
+    """
+    path = Path(reference)
+    if reference.startswith("hf://"):
+        raise CheckpointError(
+            f"`{reference}` is on the Hugging Face Hub, which this version does not read",
+            "download its `model.safetensors` and give that file",
+        )
+    if path.is_dir():
+        for name in (BEST, LAST):
+            if (path / name).is_file():
+                return path / name
+        raise CheckpointError(
+            f"the folder `{path}` holds no `{BEST}` and no `{LAST}`",
+            f"`glif train --resume {path}` goes on with a run that has not saved a model yet",
+        )
+    if not path.exists():
+        raise CheckpointError(f"no checkpoint `{reference}`", "give a model file or a run folder, such as `runs/…`")
+    return path
+
+
+def read_metadata(path: Path) -> Metadata:
+    """The metadata of a model file; no tensor is read. Raises CheckpointError for what is not such a file."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot read the checkpoint `{path}`: {error.strerror}", "give a file that you may read"
+        ) from None
+    if not start:
+        raise CheckpointError(f"the checkpoint `{path}` is empty", "give the file of a finished save, or train anew")
+    if start.startswith(PICKLE_STARTS):
+        raise CheckpointError(
+            f"the checkpoint `{path}` is a pickle, which may run code when read; glif reads safetensors",
+            "give a `.safetensors` file that `glif train` wrote",
+        )
+    try:
+        with safe_open(path, "pt") as opened:
+            text = (opened.metadata() or {}).get(METADATA_KEY)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"the checkpoint `{path}` is damaged or not safetensors: {error}",
+            "copy it again, or give another, such as the run's `last.safetensors`",
+        ) from None
+    if text is None:
+        raise CheckpointError(
+            f"`{path}` is safetensors, but not a glif model: it has no metadata `{METADATA_KEY}`",
+            "give a file that `glif train` wrote",
+        )
+    return parse_metadata(text, path)
+
+
+def parse_metadata(text: str, path: Path) -> Metadata:
+    """Metadata from its JSON. Raises CheckpointError with every problem."""
+    try:
+        version = json.loads(text).get("format")
+        if version != FORMAT:
+            raise CheckpointError(
+                f"`{path}` has the format {version}, this version reads {FORMAT}", "install the version that wrote it"
+            )
+        return ADAPTER.validate_json(text)
+    except ValidationError as error:
+        problems = "; ".join(f"`{'.'.join(map(str, e['loc']))}` {e['msg']}" for e in error.errors())
+        raise CheckpointError(f"the metadata of `{path}` do not fit: {problems}", "train or save it anew") from None
+    except (json.JSONDecodeError, AttributeError):
+        raise CheckpointError(f"the metadata of `{path}` are not a JSON object", "train or save it anew") from None
+
+
+def load(path: Path, backend: str = "auto") -> tuple[SpikingNetwork, Metadata]:
+    """The model, in eval mode on the CPU, and its metadata. Every tensor must fit. Raises CheckpointError."""
+    metadata = read_metadata(path)
+    generator = torch.get_rng_state()
+    model = from_config(metadata.model_config(), backend)
+    torch.set_rng_state(generator)
+    try:
+        state = safetensors.torch.load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"the checkpoint `{path}` is damaged: {error}", "copy it again") from None
+    problems = misfits(model.state_dict(), state)
+    if problems:
+        raise CheckpointError(
+            f"the weights of `{path}` do not fit `{metadata.architecture}`:\n"
+            + "\n".join(f"  {line}" for line in shortened(problems)),
+            "the file is of another architecture or version; give one that `glif train` wrote",
+        )
+    model.load_state_dict(state)
+    return model.eval(), metadata
+
+
+def misfits(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> list[str]:
+    """A line for each tensor that is missing, unexpected or of another shape."""
+    missing = [f"missing `{name}`" for name in wanted.keys() - given.keys()]
+    unexpected = [f"unexpected `{name}`" for name in given.keys() - wanted.keys()]
+    shapes = [
+        f"`{name}` has shape {list(given[name].shape)}, the model {list(wanted[name].shape)}"
+        for name in wanted.keys() & given.keys()
+        if given[name].shape != wanted[name].shape
+    ]
+    return sorted(missing) + sorted(unexpected) + sorted(shapes)
+
+
+def shortened(lines: list[str], most: int = 10) -> list[str]:
+    """The first lines, and how many more there are."""
+    return lines if len(lines) <= most else [*lines[:most], f"and {len(lines) - most} more"]
+
+
+def load_model(reference: str | Path) -> SpikingNetwork:
+    """The model that a reference stands for, in eval mode on the CPU: a model file or a run folder.
+
+    Raises CheckpointError for one that is missing, damaged, foreign or of another architecture.
+    """
+    return load(find(str(reference)))[0]

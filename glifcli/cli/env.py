@@ -1,0 +1,29 @@
+"""`glif env`."""
+
+from glifcli.cli.options import Json
+from glifcli.cli.output import answer, answer_json
+
+EXAMPLES = "[bold]glif env[/]\n\n[bold]glif env --json > env.json[/]"
+
+
+def show_environment(json: Json = False) -> None:
+    """Show versions, devices and the backend chosen: what a bug report needs."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from glifcli.environment import environment
+
+    values = environment()
+    if json:
+        answer_json(values)
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for key, value in values.items():
+        if isinstance(value, dict):
+            shown = ", ".join(f"{name} {version or '-'}" for name, version in value.items())
+        elif isinstance(value, list):
+            shown = ", ".join(map(str, value)) or "-"
+        else:
+            shown = "-" if value is None else str(value)
+        table.add_row(Text(key.replace("_", " "), "bold"), Text(shown))
+    answer(table)

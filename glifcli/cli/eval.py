@@ -1,0 +1,176 @@
+"""`glif eval`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from glifcli.cli import options
+from glifcli.cli.output import answer, answer_json, check_output, json_text, note, write_output
+from glifcli.errors import AnswerNo, DataError, GlifError, nearest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from glifcli.checkpoint import Metadata
+    from glifcli.data import Dataset
+    from glifcli.recipe import Data
+
+EXAMPLES = (
+    "[bold]glif eval --checkpoint runs/digits-smallnet-20261123-120000[/]\n\n"
+    "[bold]glif eval --checkpoint best.safetensors --data-dir photos --json[/]\n\n"
+    "[bold]glif eval --checkpoint runs/first --min-accuracy 0.9[/]"
+)
+
+
+def evaluate(
+    checkpoint: Annotated[str, typer.Option("--checkpoint", help="A model file or a run folder.", metavar="REF")],
+    dataset: options.DatasetName = None,
+    data_dir: options.DataDir = None,
+    download: options.Download = False,
+    split: Annotated[str, typer.Option("--split", help="test, validation or train.")] = "test",
+    batch_size: options.BatchSize = None,
+    device: options.Device = None,
+    precision: options.Precision = None,
+    backend: options.Backend = None,
+    min_accuracy: Annotated[
+        float | None,
+        typer.Option(
+            "--min-accuracy", help="Exit with 1 where top-1, a fraction of 1, is lower.", min=0, max=1, metavar="X"
+        ),
+    ] = None,
+    output: options.OutputFile = None,
+    force: options.Force = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Report accuracy, loss, firing rates, operations, energy and gates of a model.
+
+    The data set and its split are those that the model was trained with, the images normalised as they were then.
+    """
+    from glifcli.checkpoint import find, load
+    from glifcli.cli.progress import watched
+    from glifcli.data import Normalisation, eval_batches, load_dataset
+    from glifcli.device import DTYPES, choose_device, choose_precision
+    from glifcli.ops import choose_backend
+    from glifcli.reports.document import evaluation_json
+    from glifcli.reports.evaluation import evaluate as run_evaluation
+    from glifcli.reports.gates import gate_report
+    from glifcli.reports.tables import energy_table, gates_table, layers_table, summary_table
+
+    check_choice("--split", split, ("test", "validation", "train"))
+    check_choice("--precision", precision or "auto", ("auto", *DTYPES))
+    if batch_size is not None and batch_size < 1:
+        raise GlifError(f"`--batch-size` is `{batch_size}`", "give 1 or more, such as `--batch-size 128`")
+    if output is not None:
+        check_output(output, force=force)
+    chosen = choose_device(device or "auto")
+    path = find(checkpoint)
+    model, metadata = load(path, backend or "auto")
+    precision = choose_precision(precision or as_trained(metadata, chosen.type), chosen)
+    settings = data_settings(path, metadata, dataset, data_dir, download)
+    data = load_dataset(settings, needed(split, settings))
+    images = data.splits.get(split)
+    if images is None:
+        raise DataError(
+            f"the model was trained without a split `{split}` of `{data.name}`", "evaluate `--split test`"
+        )
+    check_fit(metadata, data)
+    size = batch_size or 128
+    model.to(chosen)
+    if precision == "fp64":
+        model.double()
+    used = choose_backend(backend or "auto", chosen)
+    note(f"{path}: {len(images):,} images, device {chosen}, precision {precision}, backend {used}", quiet=quiet)
+    normalisation = Normalisation(metadata.mean, metadata.std)
+    with watched("evaluating", quiet) as watch:
+        batches = watch(eval_batches(images, normalisation, size), -(-len(images) // size))
+        evaluation = run_evaluation(model, batches, device=chosen, dtype=DTYPES[precision])
+    report = evaluation_json(
+        evaluation,
+        gate_report(model),
+        checkpoint=str(path),
+        model=metadata.architecture,
+        neuron=metadata.neuron.name,
+        time_steps=metadata.time_steps,
+        dataset=data.name,
+        split=split,
+        device=str(chosen),
+        precision=precision,
+        backend=used,
+    )
+    if output is not None:
+        write_output(output, json_text(report).encode(), force=force)
+    if json:
+        answer_json(report)
+    else:
+        answer(
+            summary_table(report), layers_table(report), energy_table(report), gates_table(report["gates"]["layers"])
+        )
+    if min_accuracy is not None and evaluation.top1 < min_accuracy:
+        raise AnswerNo(
+            f"the accuracy {evaluation.top1:.4f} is below `--min-accuracy {min_accuracy:g}`",
+            "train longer, or ask for less",
+        )
+
+
+def check_choice(flag: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raises GlifError unless the flag has one of those values."""
+    if value not in choices:
+        raise GlifError(f"`{flag}` is `{value}`", nearest(value, choices))
+
+
+def as_trained(metadata: "Metadata", device: str) -> str:
+    """The precision that the model was trained in, bf16 only where this machine is made for it."""
+    import torch
+
+    from glifcli.device import multiplies_bfloat16
+
+    trained = str(metadata.made.get("precision", "auto"))
+    return "fp32" if trained == "bf16" and not multiplies_bfloat16(torch.device(device)) else trained
+
+
+def needed(split: str, settings: "Data") -> tuple[str, ...]:
+    """The splits to load for one of them: a validation split is cut from the training images."""
+    return ("train", "validation") if split == "validation" and settings.validation else (split,)
+
+
+def data_settings(
+    path: "Path", metadata: "Metadata", dataset: str | None, data_dir: str | None, download: bool
+) -> "Data":
+    """Where the images are: as the flags say, else as the run that the model lies in had them."""
+    from glifcli import recipe as recipes
+    from glifcli.training.run import RECIPE
+
+    made = metadata.made
+    beside = path.parent / RECIPE
+    if data_dir is None and dataset in (None, made.get("dataset")) and beside.is_file():
+        data_dir = recipes.check(recipes.read(beside), f"`{beside}`").data.data_dir
+    settings = {
+        "dataset": dataset or made.get("dataset", ""),
+        "data_dir": data_dir or "",
+        "download": download,
+        "validation": made.get("validation", 0),
+        "split_seed": made.get("split_seed", 0),
+        "image_size": made.get("image_size", 0),
+    }
+    return recipes.check({"data": settings}, "the data settings").data
+
+
+def check_fit(metadata: "Metadata", data: "Dataset") -> None:
+    """Raises DataError where the model was made for other images or classes."""
+    if data.channels != metadata.in_channels:
+        raise DataError(
+            f"the images of `{data.name}` have {data.channels} channels, the model takes {metadata.in_channels}",
+            f"give the data set it was trained on, `--dataset {metadata.made.get('dataset')}`",
+        )
+    if len(data.classes) != metadata.classes:
+        raise DataError(
+            f"`{data.name}` has {len(data.classes)} classes, the model {metadata.classes}",
+            f"give the data set it was trained on, `--dataset {metadata.made.get('dataset')}`",
+        )
+    if data.classes != metadata.class_names:
+        other = next((a, b) for a, b in zip(data.classes, metadata.class_names, strict=True) if a != b)
+        raise DataError(
+            f"the classes of `{data.name}` are not the model's: `{other[0]}` stands where it learned `{other[1]}`",
+            "name the class folders as they were in training",
+        )

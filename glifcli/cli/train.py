@@ -1,0 +1,220 @@
+"""`glif train`."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glifcli.cli import options
+from glifcli.cli.output import answer, answer_json, answer_text, note
+from glifcli.errors import GlifError, Interrupted
+
+if TYPE_CHECKING:
+    from glifcli.recipe import Recipe
+    from glifcli.training.run import Run
+
+DEFAULT = "digits"
+EXAMPLES = (
+    "[bold]glif train[/]\n\n"
+    "[bold]glif train cifar10/resnet19 --download --output runs/first[/]\n\n"
+    "[bold]glif train cifar10/resnet19 --dataset imagefolder --data-dir photos --set model.width=0.25[/]"
+)
+
+
+def train(
+    recipe: Annotated[
+        str | None,
+        typer.Argument(
+            help="A recipe of `glif list`, or a TOML file. Default: the digits, which need no download.",
+            autocompletion=options.complete_recipe,
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        options.setting("--output", "Run folder. Default: runs/RECIPE-TIME.", metavar="DIR"),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        options.setting("--resume", "Go on with a run folder; `auto`: with the run that is there.", metavar="auto|DIR"),
+    ] = None,
+    epochs: options.Epochs = None,
+    batch_size: options.BatchSize = None,
+    time_steps: options.TimeSteps = None,
+    dataset: options.DatasetName = None,
+    data_dir: options.DataDir = None,
+    download: options.Download = False,
+    device: options.Device = None,
+    precision: options.Precision = None,
+    backend: options.Backend = None,
+    seed: options.Seed = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="The same losses each time on this machine.")
+    ] = False,
+    assignments: options.Assignments = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the recipe resolved, parameters and run folder; then stop.")
+    ] = False,
+    force: options.Force = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train a network by a recipe and report on it.
+
+    Ctrl-C finishes the step and saves; `--resume` goes on from there exactly.
+    """
+    from glifcli import recipe as recipes
+    from glifcli.training.run import Run
+
+    overrides = options.given(
+        train__epochs=epochs,
+        data__batch_size=batch_size,
+        model__time_steps=time_steps,
+        data__dataset=dataset,
+        data__data_dir=data_dir,
+        data__download=download,
+        train__device=device,
+        train__precision=precision,
+        train__backend=backend,
+        train__seed=seed,
+        train__deterministic=deterministic,
+    ) | dict(recipes.parse_set(assignment) for assignment in assignments or [])
+    if resume is not None and resume != "auto":
+        if recipe is not None or output is not None or force:
+            raise GlifError(
+                "`--resume` goes on with a run in its own folder by its own recipe",
+                f"leave the recipe, `--output` and `--force` out: `glif train --resume {resume}`",
+            )
+        run = Run(Path(resume))
+        go_on(run, resumed_recipe(run, overrides), begin=False, dry_run=dry_run, force=False, json=json, quiet=quiet)
+        return
+    name, resolved = resolve(recipe or DEFAULT, overrides)
+    if resume == "auto":
+        found = unfinished(name, output)
+        if found is not None:
+            same_recipe(found, resolved)
+            go_on(found, resolved, begin=False, dry_run=dry_run, force=False, json=json, quiet=quiet)
+            return
+    run = Run(output or new_folder(name))
+    go_on(run, resolved, begin=True, dry_run=dry_run, force=force, json=json, quiet=quiet)
+
+
+def resolve(reference: str, overrides: dict[str, Any]) -> tuple[str, "Recipe"]:
+    """The name and the recipe that a reference stands for, with the overrides."""
+    from glifcli import recipe as recipes
+    from glifcli import zoo
+
+    name, path = zoo.find_recipe(reference)
+    return name, recipes.check(recipes.read(path), f"`{path}`", overrides)
+
+
+def resumed_recipe(run: "Run", overrides: dict[str, Any]) -> "Recipe":
+    """The recipe of a run, its places overridden. Raises GlifError for an override of what it computes."""
+    import dataclasses
+
+    from glifcli import recipe as recipes
+
+    fixed = sorted(key for key in overrides if key not in recipes.PLACE_KEYS)
+    if fixed:
+        raise GlifError(
+            f"a resumed run keeps its recipe, `{fixed[0]}` cannot change",
+            f"`glif train --resume {run.path}`, or begin a new run with another `--output`",
+        )
+    return recipes.check(dataclasses.asdict(run.recipe()), f"`{run.path}`", overrides)
+
+
+def unfinished(name: str, output: Path | None) -> "Run | None":
+    """The run that `--resume auto` means: the one in `output`, else the newest of that recipe without a report."""
+    from glifcli.training.run import RECIPE, REPORT, Run
+
+    if output is not None:
+        return Run(output) if (output / RECIPE).is_file() else None
+    folders = Path("runs").glob(f"{slug(name)}-*")
+    waiting = [path for path in folders if (path / RECIPE).is_file() and not (path / REPORT).is_file()]
+    return Run(max(waiting, key=lambda path: (path / RECIPE).stat().st_mtime)) if waiting else None
+
+
+def same_recipe(run: "Run", wanted: "Recipe") -> None:
+    """Raises GlifError where the run's recipe computes something else than the one asked for."""
+    from glifcli.recipe import differences
+
+    different = differences(run.recipe(), wanted)
+    if different:
+        raise GlifError(
+            f"the run in `{run.path}` has another recipe than the one asked for: " + "; ".join(different),
+            f"`glif train --resume {run.path}` goes on with it as it is; another `--output` begins a new run",
+        )
+
+
+def slug(name: str) -> str:
+    """A recipe's name as a part of a folder's."""
+    return name.replace("/", "-")
+
+
+def new_folder(name: str) -> Path:
+    """A run folder that is not there yet."""
+    base = Path("runs") / f"{slug(name)}-{time.strftime('%Y%m%d-%H%M%S')}"
+    candidates = [base, *(base.with_name(f"{base.name}-{number}") for number in range(2, 100))]
+    return next(path for path in candidates if not path.exists())
+
+
+def go_on(
+    run: "Run", recipe: "Recipe", *, begin: bool, dry_run: bool, force: bool, json: bool, quiet: bool
+) -> None:
+    """Trains to the end, evaluates, reports and answers; all that can be wrong is found before the run begins."""
+    from glifcli.cli.progress import draw, watched
+    from glifcli.cli.stopping import stop_requests
+    from glifcli.data import load_dataset
+    from glifcli.device import choose_device
+    from glifcli.environment import environment
+    from glifcli.ops import choose_backend
+    from glifcli.reports.tables import energy_table, layers_table, summary_table
+    from glifcli.training.events import Stopped
+    from glifcli.training.fit import fit
+    from glifcli.training.report import write_report
+
+    choose_backend(recipe.train.backend, choose_device(recipe.train.device))
+    if begin:
+        run.check_free(force=force)
+    dataset = load_dataset(recipe.data)
+    if dry_run:
+        answer_plan(run, recipe, dataset, json=json)
+        return
+    for split in dataset.splits.values():
+        split.images.prepare()
+    if begin:
+        run.create(recipe, environment())
+    with stop_requests(quiet) as stop:
+        last = draw(fit(run, recipe, dataset, stop=stop), quiet)
+    if isinstance(last, Stopped):
+        raise Interrupted(
+            f"stopped after step {last.step} of epoch {last.epoch + 1}, all saved in `{run.path}`",
+            f"`glif train --resume {run.path}` goes on",
+        )
+    with watched("evaluating", quiet) as watch:
+        report = write_report(run, recipe, dataset, watch=watch)
+    if json:
+        keys = ("run_dir", "checkpoint", "epochs", "accuracy", "train_seconds")
+        answer_json(
+            {**{key: report[key] for key in keys}, "images_per_second": report["train_images_per_second"]}
+        )
+        return
+    answer(summary_table(report), layers_table(report), energy_table(report))
+    answer_text(f"report: {run.path / 'report.md'}")
+    note(f"next: glif inspect-gates {run.path}", quiet=quiet)
+
+
+def answer_plan(run: "Run", recipe: "Recipe", dataset: Any, *, json: bool) -> None:
+    """What `--dry-run` shows."""
+    import dataclasses
+
+    from glifcli.recipe import to_toml
+    from glifcli.training.fit import build
+
+    parameters = sum(parameter.numel() for parameter in build(recipe, dataset).parameters())
+    if json:
+        answer_json({"recipe": dataclasses.asdict(recipe), "parameters": parameters, "run_dir": str(run.path)})
+        return
+    answer_text(to_toml(recipe))
+    answer_text(f"# parameters: {parameters:,}\n# run folder: {run.path}")

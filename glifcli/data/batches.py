@@ -1,0 +1,139 @@
+"""Batches: in random order and augmented for training, in order and whole for evaluation.
+
+A training batch is a pure function of (seed, epoch, step). A run that is resumed in the middle of an epoch
+gets the batches it would have got, whatever the number of worker processes.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from glifcli import recipe
+from glifcli.data.augmentation import Augmentation
+from glifcli.data.dataset import Split
+from glifcli.data.normalisation import Normalisation, normalise
+from glifcli.errors import DataError
+
+Batch = tuple[Tensor, Tensor]
+
+
+def steps_per_epoch(images: int, batch_size: int) -> int:
+    """Batches in an epoch: an incomplete last one is dropped, unless the set is smaller than one batch."""
+    return max(1, images // batch_size)
+
+
+def train_batches(
+    split: Split,
+    normalisation: Normalisation,
+    classes: int,
+    settings: recipe.Data,
+    augment: recipe.Augment,
+    *,
+    seed: int,
+    epoch: int,
+    start_step: int = 0,
+) -> Iterator[Batch]:
+    """Images, float32 [B, C, H, W], and targets, int64 [B] or, with MixUp or CutMix, float32 [B, classes].
+
+    The caller's random state is left as it is. Raises DataError for an empty split, for settings that do not
+    fit the images and, while iterating, for an image that cannot be decoded.
+    """
+    if len(split) == 0:
+        raise DataError("there are no training images", "set a smaller `data.validation`")
+    augmentation = Augmentation(augment, normalisation, classes, split.images.shape)
+    batches = EpochBatches(split, augmentation, settings.batch_size, seed, epoch)
+    steps = range(start_step, steps_per_epoch(len(split), settings.batch_size))
+    if settings.workers == 0:
+        return (batches.make(step) for step in steps)
+    return batches_from_workers(batches, steps, settings.workers)
+
+
+def eval_batches(split: Split, normalisation: Normalisation, batch_size: int) -> Iterator[Batch]:
+    """Every image in order, float32 [B, C, H, W], and labels, int64 [B]; the last batch may be smaller."""
+    for indices in torch.arange(len(split)).split(batch_size) if len(split) else ():
+        yield normalise(split.images.fetch(indices), normalisation), split.labels[indices]
+
+
+def mixed_seed(*parts: int | str) -> int:
+    """A seed made of `parts`, hashed, so that (0, 1) and (1, 0) have nothing in common."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "little")
+
+
+@dataclass(frozen=True, eq=False)
+class EpochBatches:
+    """The batches of one epoch, by step; also what a worker process reads, which gets an error as a value."""
+
+    split: Split
+    augmentation: Augmentation
+    batch_size: int
+    seed: int
+    epoch: int
+
+    @cached_property
+    def order(self) -> Tensor:
+        """The epoch's order of the images."""
+        generator = torch.Generator().manual_seed(mixed_seed("order", self.seed, self.epoch))
+        return torch.randperm(len(self.split), generator=generator)
+
+    def make(self, step: int) -> Batch:
+        """The batch of `step`."""
+        indices = self.order[step * self.batch_size : (step + 1) * self.batch_size]
+        # The CPU generator alone: torch.manual_seed would reseed the accelerators too, and dropout with them.
+        with one_thread(), torch.random.fork_rng(devices=[]):
+            pixels = self.split.images.fetch(indices)
+            torch.default_generator.manual_seed(mixed_seed("augment", self.seed, self.epoch, step))
+            return self.augmentation(pixels, self.split.labels[indices])
+
+    def __len__(self) -> int:
+        return steps_per_epoch(len(self.split), self.batch_size)
+
+    def __getitem__(self, step: int) -> Batch | DataError:
+        # Raised in a worker, it would reach us with a traceback in its message and without its hint.
+        try:
+            return self.make(step)
+        except DataError as error:
+            return error
+
+
+def batches_from_workers(batches: EpochBatches, steps: range, workers: int) -> Iterator[Batch]:
+    """The batches of `steps`, in order, made by worker processes."""
+    batches.split.images.prepare()
+    loader: DataLoader[Batch | DataError] = DataLoader(
+        batches,  # type: ignore[arg-type]  # has __getitem__ and __len__, which is all that is asked
+        batch_size=None,
+        sampler=steps,
+        num_workers=workers,
+        collate_fn=unchanged,
+        # Without a generator of its own it draws from the caller's global one.
+        generator=torch.Generator(),
+    )
+    for item in loader:
+        if isinstance(item, DataError):
+            raise item
+        yield item
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread inside torch's operators, as in a worker process, so that sums are taken in the same order.
+
+    Little is lost: for small images the operators gain nothing from a second thread.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def unchanged(item: Any) -> Any:
+    """`item`: the default would turn the tuple into a list."""
+    return item

@@ -1,0 +1,58 @@
+"""What a loaded data set is: images and labels of its splits, classes, normalisation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from glifcli.data.images import Images
+from glifcli.data.normalisation import Normalisation, measure
+from glifcli.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images and their labels, int64 [N]."""
+
+    images: Images
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def pick(self, indices: Tensor) -> "Split":
+        """The images at `indices` as a split of their own."""
+        return Split(self.images.pick(indices), self.labels[indices])
+
+    def take(self, count: int) -> "Split":
+        """The first `count` images, or all where there are fewer; only these are decoded."""
+        return self.pick(torch.arange(min(count, len(self))))
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A data set; `splits` has the keys asked for, of "train", "validation" and "test".
+
+    image_size: height and width. published: the normalisation where the field has settled on one.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    channels: int
+    image_size: tuple[int, int]
+    splits: Mapping[str, Split]
+    published: Normalisation | None = None
+
+    @cached_property
+    def normalisation(self) -> Normalisation:
+        """The published normalisation, else that of the training images (validation images excluded)."""
+        if self.published is not None:
+            return self.published
+        if "train" not in self.splits:
+            raise DataError(
+                f"the normalisation of `{self.name}` comes from its training images, which were not loaded",
+                "take the normalisation that the model file carries",
+            )
+        return measure(self.splits["train"].images)

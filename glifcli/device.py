@@ -1,0 +1,66 @@
+"""Where a computation runs and in which precision: what was asked for, checked, and what "auto" stands for."""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+from glifcli.errors import GlifError
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp64": torch.float64}
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; "auto" is the first accelerator, else the CPU. Raises GlifError for one not there."""
+    if name == "auto":
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise GlifError(f"no device `{name}`", f"give {_there()}") from None
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError):
+        raise GlifError(f"the device `{name}` is not there", f"give {_there()}") from None
+    if device.type == "meta":
+        raise GlifError("the device `meta` holds no numbers", f"give {_there()}")
+    return device
+
+
+def _there() -> str:
+    """The devices of this machine, as a choice for `--device`."""
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    names = ["cpu"]
+    if accelerator is not None:
+        names += [f"{accelerator.type}:{index}" for index in range(torch.accelerator.device_count())]
+    return " or ".join(f"`--device {name}`" for name in names)
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """The precision of that name; "auto" is bf16 where the hardware multiplies bfloat16 matrices, else fp32."""
+    if name != "auto":
+        if name == "fp64" and device.type == "mps":
+            raise GlifError("the device `mps` has no fp64", "give `--precision fp32` or `--device cpu`")
+        return name
+    return "bf16" if multiplies_bfloat16(device) else "fp32"
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether the device has units for bfloat16 matrices: a CPU with AMX, a CUDA GPU since Ampere."""
+    if device.type == "cpu":
+        supported = getattr(torch.cpu, "_is_amx_tile_supported", None)
+        return bool(supported is not None and supported())
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return False
+
+
+@contextlib.contextmanager
+def deterministic(on: bool) -> Iterator[None]:
+    """Within it, only algorithms that give the same bits each time, where `on`; the setting before comes back."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(on or before)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)

@@ -1,0 +1,53 @@
+"""Batch norm whose output is scaled to the firing threshold (tdBN, Zheng et al., arXiv 2011.05280)."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from glifcli.neurons.base import THRESHOLD
+
+# Two branches that meet in a residual sum are scaled so that the sum has the variance of one.
+BRANCH = 1 / math.sqrt(2)
+
+
+class TdBN(nn.BatchNorm2d):
+    """Batch norm over time, batch and space: the normalised value times `scale` * 0.5, then the affine part.
+
+    scale: 1, or BRANCH on both branches of a residual sum.
+    """
+
+    def __init__(self, channels: int, scale: float = 1.0) -> None:
+        super().__init__(channels)
+        self.scale = scale
+
+    def forward(self, input: Tensor, repeats: int = 1) -> Tensor:
+        """Output for [N, C, H, W]; with `repeats`, statistics as if the input stood that many times in the batch."""
+        assert self.running_mean is not None and self.running_var is not None
+        assert self.num_batches_tracked is not None and self.momentum is not None
+        # The running variance divides by the count less 1; that of a repeated batch is smaller by this ratio.
+        count = input.numel() // input.shape[1]
+        corrects = self.training and repeats > 1
+        variance = self.running_var.clone() if corrects else self.running_var
+        output = F.batch_norm(
+            input,
+            self.running_mean,
+            variance,
+            self.weight * (self.scale * THRESHOLD),
+            self.bias,
+            self.training,
+            self.momentum,
+            self.eps,
+        )
+        if self.training:
+            self.num_batches_tracked.add_(1)
+        if corrects:
+            ratio = repeats * (count - 1) / (repeats * count - 1)
+            with torch.no_grad():
+                kept = (1 - self.momentum) * self.running_var
+                self.running_var.copy_(kept + ratio * (variance - kept))
+        return output
+
+    def extra_repr(self) -> str:
+        return f"{self.num_features}, scale={self.scale:.4g}"

@@ -1,0 +1,93 @@
+"""What all neurons have in common: a module that turns currents into spikes by the one operator."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from glifcli.errors import ModelError
+from glifcli.ops import Constants, State, glif_sequence
+
+# Values at the start of training, after the sigmoid (arXiv 2210.13768, section 4 and its released code).
+TAU, THRESHOLD, RESET, CONDUCTANCE = 0.25, 0.5, 0.5, 0.5
+
+
+def logit(value: float) -> float:
+    """The number whose sigmoid is `value`."""
+    return math.log(value / (1 - value))
+
+
+class Neuron(nn.Module):
+    """A layer of spiking neurons: currents [T, B, C, *space] in, spikes of that shape, dtype and layout out.
+
+    A subclass holds the parameters and makes `constants`. The state between calls is returned by `sequence`,
+    never kept: every call of the module starts from rest.
+    """
+
+    def __init__(self, channels: int, time_steps: int, *, surrogate: str, backend: str) -> None:
+        super().__init__()
+        if channels < 1 or time_steps < 1:
+            raise ModelError(
+                f"a neuron layer with {channels} channels and {time_steps} time steps",
+                "both are 1 or more",
+            )
+        self.channels = channels
+        self.time_steps = time_steps
+        self.surrogate = surrogate
+        self.backend = backend
+
+    def constants(self) -> Constants:
+        """The constants of the operator, each [C] or [T, C], differentiable by the parameters."""
+        raise NotImplementedError
+
+    def values(self) -> dict[str, Tensor]:
+        """What the neuron learned or was given, by name, after the sigmoid: each [C], or [T, C] by time step."""
+        raise NotImplementedError
+
+    def initial_values(self) -> dict[str, float]:
+        """What `values` held on average before training."""
+        raise NotImplementedError
+
+    def behaviour(self) -> dict[str, str]:
+        """The nearest named behaviour of its leak, its conductance and its reset."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Spikes of a whole sequence from rest. Raises ModelError where T, C or the rank does not fit."""
+        if x.dim() >= 3 and x.shape[0] != self.time_steps:
+            raise ModelError(
+                f"the input has {x.shape[0]} time steps, the neuron {self.time_steps}",
+                "the input's first dimension is time: [T, B, C, *space]",
+            )
+        return self.sequence(x)[0]
+
+    def sequence(self, x: Tensor, state: State | None = None, first_step: int = 0) -> tuple[Tensor, State]:
+        """(spikes, state) of the piece of a sequence that begins at time step `first_step` in the given state."""
+        if x.dim() < 3 or x.shape[2] != self.channels:
+            raise ModelError(
+                f"the input has shape {list(x.shape)}, the neuron {self.channels} channels in the third "
+                "dimension of three or more",
+                "give it the shape [T, B, C, *space]: time steps, batch, channels, then space if any",
+            )
+        last_step = first_step + x.shape[0]
+        if first_step < 0 or last_step > self.time_steps:
+            raise ModelError(
+                f"the input covers the time steps {first_step} to {last_step}, the neuron has {self.time_steps}",
+                "begin at an earlier `first_step`, or give fewer time steps",
+            )
+        constants = self.constants().steps(first_step, last_step)
+        return glif_sequence(x, constants, state, surrogate=self.surrogate, backend=self.backend)
+
+    def extra_repr(self) -> str:
+        return f"{self.channels}, time_steps={self.time_steps}, surrogate={self.surrogate!r}"
+
+
+def per_channel(value: Tensor, channels: int, *, timed: bool) -> Tensor:
+    """A parameter of a channel or of a layer as [C], or [T, C] where it is `timed`."""
+    per_layer = value.dim() == int(timed)
+    return value.unsqueeze(-1).expand(*value.shape, channels) if per_layer else value
+
+
+def full(shape: tuple[int, ...], value: float) -> nn.Parameter:
+    """A parameter of logits whose sigmoid is `value`."""
+    return nn.Parameter(torch.full(shape, logit(value)))

@@ -1,0 +1,1 @@
+"""Training: a recipe and a run folder in, events out."""

@@ -1,0 +1,326 @@
+"""The training loop: resumable at any step, with every step's randomness a function of seed, epoch and step."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from glifcli import __version__
+from glifcli.checkpoint import FORMAT, Metadata, save
+from glifcli.data import Dataset, Split, eval_batches, steps_per_epoch, train_batches
+from glifcli.device import DTYPES, choose_device, choose_precision, deterministic
+from glifcli.errors import AnswerNo, CheckpointError
+from glifcli.files import remove_leftovers
+from glifcli.models import ModelConfig, SpikingNetwork, from_config
+from glifcli.neurons.glif import GATES
+from glifcli.ops import choose_backend
+from glifcli.recipe import Recipe
+from glifcli.reports.evaluation import Evaluation, evaluate
+from glifcli.training.average import make_average
+from glifcli.training.events import EpochDone, Event, Started, Step, Stopped
+from glifcli.training.losses import loss_of
+from glifcli.training.optimiser import lr_scale, make_optimiser, rates, set_rates
+from glifcli.training.run import Run
+
+# Without a validation split, firing rates are read from this many training images.
+MONITOR_IMAGES = 512
+EMPTY_TOTALS = {"loss": 0.0, "correct": 0, "seen": 0, "seconds": 0.0}
+
+
+def fit(run: Run, recipe: Recipe, dataset: Dataset, *, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+    """Trains in that run folder from where its state is, from the beginning where it has none.
+
+    Ends after the recipe's epochs, or with Stopped once `stop()` is true. Raises AnswerNo for a loss that is not
+    finite, SaveError where a file cannot be written.
+    """
+    with deterministic(recipe.train.deterministic):
+        trainer = Trainer(run, recipe, dataset)
+        state = run.load_state()
+        if state is not None:
+            trainer.restore(state)
+        remove_leftovers(run.path)
+        yield trainer.started()
+        yield from trainer.train(stop)
+
+
+class StopRequested(Exception):
+    """Leaves an evaluation when the run is asked to stop; never leaves this module."""
+
+
+class Trainer:
+    """A run in progress: model, optimiser and how far it is."""
+
+    def __init__(self, run: Run, recipe: Recipe, dataset: Dataset) -> None:
+        self.run, self.recipe, self.dataset = run, recipe, dataset
+        self.device = choose_device(recipe.train.device)
+        self.precision = choose_precision(recipe.train.precision, self.device)
+        self.dtype = DTYPES[self.precision]
+        self.backend = choose_backend(recipe.train.backend, self.device)
+        torch.manual_seed(recipe.train.seed)
+        self.model = build(recipe, dataset).to(self.device, memory_format=torch.channels_last)
+        if self.dtype == torch.float64:
+            self.model.double()
+        self.optimiser = make_optimiser(self.model, recipe.optim)
+        self.average = make_average(self.model, recipe.train.ema) if recipe.train.ema else None
+        self.split = dataset.splits["train"]
+        self.steps = steps_per_epoch(len(self.split), recipe.data.batch_size)
+        self.epoch, self.step = 0, 0
+        self.totals: dict[str, Any] = dict(EMPTY_TOTALS)
+        self.train_seconds = 0.0
+        self.best: dict[str, Any] | None = None
+        self.lines: list[dict[str, Any]] = []
+        self.saved_at = time.monotonic()
+
+    def started(self) -> Started:
+        """How the run is set up."""
+        return Started(
+            run_dir=self.run.path,
+            parameters=sum(parameter.numel() for parameter in self.model.parameters()),
+            images=len(self.split),
+            epochs=self.recipe.train.epochs,
+            steps_per_epoch=self.steps,
+            epoch=self.epoch,
+            step=self.step,
+            device=str(self.device),
+            precision=self.precision,
+            backend=self.backend,
+        )
+
+    def train(self, stop: Callable[[], bool]) -> Iterator[Event]:
+        """Goes on to the end of the last epoch, or until `stop()` is true."""
+        while self.epoch < self.recipe.train.epochs:
+            for event in self.train_epoch():
+                yield event
+                if stop():
+                    break
+            try:
+                if stop():
+                    raise StopRequested
+                line = self.finish_epoch(stop)
+            except StopRequested:
+                self.save()
+                save(self.run.last, self.weights(), self.metadata())
+                yield Stopped(self.epoch, self.step)
+                return
+            yield EpochDone(line)
+
+    def train_epoch(self) -> Iterator[Event]:
+        """The steps of the epoch that are not done yet."""
+        batches = train_batches(
+            self.split,
+            self.dataset.normalisation,
+            len(self.dataset.classes),
+            self.recipe.data,
+            self.recipe.augment,
+            seed=self.recipe.train.seed,
+            epoch=self.epoch,
+            start_step=self.step,
+        )
+        began = time.perf_counter()
+        for images, targets in batches:
+            loss = self.train_step(images, targets)
+            now = time.perf_counter()
+            self.totals["seconds"] += now - began
+            began = now
+            self.step += 1
+            if time.monotonic() - self.saved_at > 60 * self.recipe.train.save_minutes:
+                self.save()
+            yield Step(self.epoch + 1, self.step, loss, self.optimiser.param_groups[0]["lr"])
+
+    def train_step(self, images: Tensor, targets: Tensor) -> float:
+        """One step of the optimiser; the loss of its batch. Raises AnswerNo where that is not finite."""
+        recipe = self.recipe
+        step = self.epoch * self.steps + self.step
+        warmup = recipe.optim.warmup_epochs * self.steps
+        set_rates(self.optimiser, lr_scale(step, recipe.train.epochs * self.steps, warmup, recipe.optim))
+        images = images.to(self.device, non_blocking=True)
+        if images.dim() == 4:
+            images = images.contiguous(memory_format=torch.channels_last)
+        targets = targets.to(self.device, non_blocking=True)
+        if self.dtype == torch.float64:
+            images = images.double()
+            targets = targets.double() if targets.is_floating_point() else targets
+        self.model.train()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+            logits = self.model.sequence(images)
+        loss = loss_of(logits, targets, recipe.loss)
+        value = loss.item()
+        if not torch.isfinite(loss):
+            raise self.diverged(value)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        if recipe.optim.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.optim.clip_norm)
+        self.optimiser.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        labels = targets.argmax(1) if targets.is_floating_point() else targets
+        self.totals["loss"] += value * len(images)
+        self.totals["correct"] += int((logits.detach().mean(0).argmax(1) == labels).sum())
+        self.totals["seen"] += len(images)
+        return value
+
+    def finish_epoch(self, stop: Callable[[], bool]) -> dict[str, Any]:
+        """Evaluates, writes the epoch's line of metrics, saves. Raises StopRequested, with nothing changed."""
+        validation = self.dataset.splits.get("validation")
+        evaluation = self.evaluate(validation or self.split.take(MONITOR_IMAGES), stop)
+        line = self.metrics_line(evaluation, validated=validation is not None)
+        self.lines.append(line)
+        self.train_seconds += self.totals["seconds"]
+        self.epoch, self.step, self.totals = self.epoch + 1, 0, dict(EMPTY_TOTALS)
+        if validation is not None and (self.best is None or evaluation.top1 > self.best["top1"]):
+            self.best = {"epoch": self.epoch, "top1": evaluation.top1}
+        self.run.write_metrics(self.lines)
+        self.save()
+        self.save_models()
+        return line
+
+    def evaluate(self, split: Split, stop: Callable[[], bool]) -> Evaluation:
+        """Accuracy, loss and firing rates on a split. Raises StopRequested."""
+
+        def batches() -> Iterator[tuple[Tensor, Tensor]]:
+            for batch in eval_batches(split, self.dataset.normalisation, max(self.recipe.data.batch_size, 128)):
+                if stop():
+                    raise StopRequested
+                yield batch
+
+        return evaluate(self.judged(), batches(), device=self.device, dtype=self.dtype, operations=False)
+
+    def judged(self) -> SpikingNetwork:
+        """The model that is evaluated and saved: the average where there is one."""
+        return self.model if self.average is None else self.average.module
+
+    def weights(self) -> dict[str, Tensor]:
+        """What a model file holds, in float32."""
+        state = self.judged().state_dict()
+        return {name: value.float() if value.dtype == torch.float64 else value for name, value in state.items()}
+
+    def metrics_line(self, evaluation: Evaluation, *, validated: bool) -> dict[str, Any]:
+        """The epoch's line of metrics.jsonl."""
+        totals = self.totals
+        return {
+            "epoch": self.epoch + 1,
+            "step": (self.epoch + 1) * self.steps,
+            "train_loss": totals["loss"] / totals["seen"],
+            "train_accuracy": totals["correct"] / totals["seen"],
+            "val_loss": evaluation.loss if validated else None,
+            "val_top1": evaluation.top1 if validated else None,
+            "val_top5": evaluation.top5 if validated else None,
+            "lr": rates(self.optimiser),
+            "images_per_second": totals["seen"] / totals["seconds"],
+            "seconds": totals["seconds"],
+            "firing_rate": {
+                "network": evaluation.firing_rate.network,
+                "layers": {layer.name: layer.rate for layer in evaluation.firing_rate.layers},
+            },
+            "gates": mean_gates(self.judged()),
+        }
+
+    def metadata(self) -> Metadata:
+        """What the model files say of the model."""
+        recipe, dataset = self.recipe, self.dataset
+        return Metadata(
+            format=FORMAT,
+            architecture=recipe.model.name,
+            classes=len(dataset.classes),
+            time_steps=recipe.model.time_steps,
+            in_channels=dataset.channels,
+            width=recipe.model.width,
+            neuron=recipe.neuron,
+            image_size=dataset.image_size,
+            mean=dataset.normalisation.mean,
+            std=dataset.normalisation.std,
+            class_names=dataset.classes,
+            made={
+                "glif": __version__,
+                "description": recipe.description,
+                "dataset": recipe.data.dataset,
+                "validation": recipe.data.validation,
+                "split_seed": recipe.data.split_seed,
+                "image_size": recipe.data.image_size,
+                "epoch": self.epoch,
+                "epochs": recipe.train.epochs,
+                "seed": recipe.train.seed,
+                "precision": self.precision,
+                "ema": recipe.train.ema,
+            },
+        )
+
+    def save(self) -> None:
+        """Replaces the trainer's state, all that going on needs; the model files follow from it."""
+        self.run.save_state(
+            {
+                "model": self.model.state_dict(),
+                "average": None if self.average is None else self.average.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "epoch": self.epoch,
+                "step": self.step,
+                "totals": self.totals,
+                "train_seconds": self.train_seconds,
+                "best": self.best,
+                "random": torch.get_rng_state(),
+            }
+        )
+        self.saved_at = time.monotonic()
+
+    def save_models(self) -> None:
+        """Writes the model files that an epoch's end leaves."""
+        save(self.run.last, self.weights(), self.metadata())
+        if self.best is not None and self.best["epoch"] == self.epoch:
+            save(self.run.best, self.weights(), self.metadata())
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes up a saved state, and does again what a kill after its save may have left undone."""
+        try:
+            self.model.load_state_dict(state["model"])
+            if self.average is not None:
+                self.average.load_state_dict(state["average"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.epoch, self.step, self.totals = state["epoch"], state["step"], state["totals"]
+            self.train_seconds, self.best = state["train_seconds"], state["best"]
+            torch.set_rng_state(state["random"])
+        except (KeyError, RuntimeError, ValueError, TypeError) as error:
+            raise CheckpointError(
+                f"the trainer's state in `{self.run.path}` does not fit its recipe: {str(error).splitlines()[0]}",
+                "restore the recipe that the run was begun with, or begin a new run",
+            ) from None
+        self.lines = [line for line in self.run.metrics() if line["epoch"] <= self.epoch]
+        self.run.write_metrics(self.lines)
+        if self.epoch and not self.step:
+            self.save_models()
+
+    def diverged(self, loss: float) -> AnswerNo:
+        """What to tell of a loss that is not finite."""
+        where = f"the loss is `{loss}` at step {self.step + 1} of epoch {self.epoch + 1}"
+        rate = self.optimiser.param_groups[0]["lr"]
+        good = f"the last good checkpoint is `{self.run.last}`" if self.run.last.is_file() else "no checkpoint yet"
+        return AnswerNo(
+            f"{where}, at a learning rate of {rate:.3g}; {good}",
+            f"train with a lower rate, `--set optim.lr={self.recipe.optim.lr / 10:.3g}`, or with "
+            "`--set optim.clip_norm=1.0`",
+        )
+
+
+def build(recipe: Recipe, dataset: Dataset) -> SpikingNetwork:
+    """The network of the recipe for that data set."""
+    config = ModelConfig(
+        name=recipe.model.name,
+        classes=len(dataset.classes),
+        time_steps=recipe.model.time_steps,
+        in_channels=dataset.channels,
+        width=recipe.model.width,
+        neuron=recipe.neuron,
+    )
+    return from_config(config, recipe.train.backend)
+
+
+@torch.no_grad()
+def mean_gates(model: SpikingNetwork) -> dict[str, dict[str, float]]:
+    """The mean of each gate of each layer; nothing for neurons without gates."""
+    found = {}
+    for name, neuron in model.neurons():
+        values = neuron.values()
+        found[name] = {gate: values[gate].mean().item() for gate in GATES if gate in values}
+    return found
