@@ -48,9 +48,7 @@ class Metadata:
 
     def model_config(self) -> ModelConfig:
         """The configuration of the network."""
-        return ModelConfig(
-            self.architecture, self.classes, self.time_steps, self.in_channels, self.width, self.neuron
-        )
+        return ModelConfig(self.architecture, self.classes, self.time_steps, self.in_channels, self.width, self.neuron)
 
     def to_json(self) -> str:
         """The same metadata always as the same text."""
@@ -128,7 +126,8 @@ def parse_metadata(text: str, path: Path) -> Metadata:
         version = json.loads(text).get("format")
         if version != FORMAT:
             raise CheckpointError(
-                f"`{path}` has the format {version}, this version reads {FORMAT}", "install the version that wrote it"
+                f"`{path}` has the format {version}, this version reads {FORMAT}",
+                "install the version that wrote it",
             )
         return ADAPTER.validate_json(text)
     except ValidationError as error:

@@ -46,10 +46,9 @@ def choose_precision(name: str, device: torch.device) -> str:
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether the device has units for bfloat16 matrices: a CPU with AMX, a CUDA GPU since Ampere."""
+    """Whether the device multiplies bfloat16 by hardware: a CPU with AMX or AVX512-BF16, a CUDA GPU since Ampere."""
     if device.type == "cpu":
-        supported = getattr(torch.cpu, "_is_amx_tile_supported", None)
-        return bool(supported is not None and supported())
+        return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return False

@@ -15,7 +15,16 @@ from glifcli.device import choose_device, choose_precision
 from glifcli.ops import BACKENDS, choose_backend
 from glifcli.zoo import folder
 
-PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "huggingface-hub", "scikit-learn", "typer", "rich")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "safetensors",
+    "huggingface-hub",
+    "scikit-learn",
+    "typer",
+    "rich",
+)
 
 
 def environment() -> dict[str, Any]:

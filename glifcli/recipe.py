@@ -281,7 +281,4 @@ def differences(one: Recipe, other: Recipe) -> list[str]:
 def flat(recipe: Recipe) -> dict[str, Any]:
     """Every value of a recipe by its dotted key."""
     tables = dataclasses.asdict(recipe)
-    return {
-        key: tables[key.partition(".")[0]][key.partition(".")[2]] if "." in key else tables[key]
-        for key in keys()
-    }
+    return {key: tables[key.partition(".")[0]][key.partition(".")[2]] if "." in key else tables[key] for key in keys()}

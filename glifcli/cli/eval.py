@@ -35,7 +35,11 @@ def evaluate(
     min_accuracy: Annotated[
         float | None,
         typer.Option(
-            "--min-accuracy", help="Exit with 1 where top-1, a fraction of 1, is lower.", min=0, max=1, metavar="X"
+            "--min-accuracy",
+            help="Exit with 1 where top-1, a fraction of 1, is lower.",
+            min=0,
+            max=1,
+            metavar="X",
         ),
     ] = None,
     output: options.OutputFile = None,
@@ -71,9 +75,7 @@ def evaluate(
     data = load_dataset(settings, needed(split, settings))
     images = data.splits.get(split)
     if images is None:
-        raise DataError(
-            f"the model was trained without a split `{split}` of `{data.name}`", "evaluate `--split test`"
-        )
+        raise DataError(f"the model was trained without a split `{split}` of `{data.name}`", "evaluate `--split test`")
     check_fit(metadata, data)
     size = batch_size or 128
     model.to(chosen)
@@ -104,7 +106,10 @@ def evaluate(
         answer_json(report)
     else:
         answer(
-            summary_table(report), layers_table(report), energy_table(report), gates_table(report["gates"]["layers"])
+            summary_table(report),
+            layers_table(report),
+            energy_table(report),
+            gates_table(report["gates"]["layers"]),
         )
     if min_accuracy is not None and evaluation.top1 < min_accuracy:
         raise AnswerNo(

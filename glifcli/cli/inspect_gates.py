@@ -28,7 +28,8 @@ def inspect_gates(
         typer.Option("--compare", help="Another model: how far its means are.", metavar="REF", show_default=False),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option("--plot", help="Draw the gates to a PNG file.", metavar="FILE", show_default=False)
+        Path | None,
+        typer.Option("--plot", help="Draw the gates to a PNG file.", metavar="FILE", show_default=False),
     ] = None,
     csv: Annotated[
         Path | None,
@@ -48,7 +49,8 @@ def inspect_gates(
 
     if (reference is None) == (checkpoint is None):
         raise GlifError(
-            "give one model, as REF or with `--checkpoint`", "`glif inspect-gates runs/…`, a run folder or model file"
+            "give one model, as REF or with `--checkpoint`",
+            "`glif inspect-gates runs/…`, a run folder or model file",
         )
     for path in (plot, csv):
         if path is not None:

@@ -54,7 +54,8 @@ def train(
     ] = False,
     assignments: options.Assignments = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the recipe resolved, parameters and run folder; then stop.")
+        bool,
+        typer.Option("--dry-run", help="Show the recipe resolved, parameters and run folder; then stop."),
     ] = False,
     force: options.Force = False,
     json: options.Json = False,
@@ -87,7 +88,15 @@ def train(
                 f"leave the recipe, `--output` and `--force` out: `glif train --resume {resume}`",
             )
         run = Run(Path(resume))
-        go_on(run, resumed_recipe(run, overrides), begin=False, dry_run=dry_run, force=False, json=json, quiet=quiet)
+        go_on(
+            run,
+            resumed_recipe(run, overrides),
+            begin=False,
+            dry_run=dry_run,
+            force=False,
+            json=json,
+            quiet=quiet,
+        )
         return
     name, resolved = resolve(recipe or DEFAULT, overrides)
     if resume == "auto":
@@ -159,9 +168,7 @@ def new_folder(name: str) -> Path:
     return next(path for path in candidates if not path.exists())
 
 
-def go_on(
-    run: "Run", recipe: "Recipe", *, begin: bool, dry_run: bool, force: bool, json: bool, quiet: bool
-) -> None:
+def go_on(run: "Run", recipe: "Recipe", *, begin: bool, dry_run: bool, force: bool, json: bool, quiet: bool) -> None:
     """Trains to the end, evaluates, reports and answers; all that can be wrong is found before the run begins."""
     from glifcli.cli.progress import draw, watched
     from glifcli.cli.stopping import stop_requests
@@ -196,9 +203,7 @@ def go_on(
         report = write_report(run, recipe, dataset, watch=watch)
     if json:
         keys = ("run_dir", "checkpoint", "epochs", "accuracy", "train_seconds")
-        answer_json(
-            {**{key: report[key] for key in keys}, "images_per_second": report["train_images_per_second"]}
-        )
+        answer_json({**{key: report[key] for key in keys}, "images_per_second": report["train_images_per_second"]})
         return
     answer(summary_table(report), layers_table(report), energy_table(report))
     answer_text(f"report: {run.path / 'report.md'}")

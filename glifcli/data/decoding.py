@@ -135,9 +135,7 @@ def size_error(path: str, image: "Image", size: tuple[int, int]) -> DataError:
 def unreadable(path: str, error: Exception) -> DataError:
     """What to raise for a file that cannot be opened or decoded."""
     if isinstance(error, OSError) and error.errno is not None:
-        return DataError(
-            f"image `{path}` cannot be read: {error.strerror}", f"look at it: ls -l {shlex.quote(path)}"
-        )
+        return DataError(f"image `{path}` cannot be read: {error.strerror}", f"look at it: ls -l {shlex.quote(path)}")
     cause = str(error).split(" '")[0].split(" <_io")[0] or type(error).__name__
     return DataError(
         f"image `{path}` cannot be decoded: {cause}",

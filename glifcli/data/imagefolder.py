@@ -34,9 +34,7 @@ def find_layout(data_dir: str) -> Layout:
         raise DataError("data set `imagefolder` needs a folder", "add `--data-dir FOLDER`")
     root = Path(data_dir).expanduser()
     if not root.exists():
-        raise DataError(
-            f"data folder `{root}` does not exist", "give an existing one with `--data-dir FOLDER`"
-        )
+        raise DataError(f"data folder `{root}` does not exist", "give an existing one with `--data-dir FOLDER`")
     if not root.is_dir():
         raise DataError(f"`{root}` is not a folder", f"unpack it, and give a folder with {LAYOUT}")
     names = subfolders(root)
@@ -53,9 +51,7 @@ def required(folder: Path | None, root: Path, name: str) -> Path:
         return folder
     wanted = "`test/` or `val/`" if name == "test" else f"`{name}/`"
     target = shlex.quote(str(root / name))
-    raise DataError(
-        f"data folder `{root}` has no {wanted}", f"make {target}, with a folder of images a class"
-    )
+    raise DataError(f"data folder `{root}` has no {wanted}", f"make {target}, with a folder of images a class")
 
 
 def class_names(folder: Path) -> tuple[str, ...]:
@@ -114,9 +110,7 @@ def image_files(folder: Path) -> list[str]:
 def subfolders(folder: Path) -> list[str]:
     """The names of the folders in `folder`, ascending, hidden ones left out."""
     try:
-        return sorted(
-            entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-        )
+        return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     except OSError as error:
         raise unreadable_folder(folder, error) from error
 
@@ -129,9 +123,7 @@ def stop(error: OSError) -> None:
 def unreadable_folder(folder: Path, error: OSError) -> DataError:
     """What to raise for a folder that cannot be listed."""
     path = str(error.filename or folder)
-    return DataError(
-        f"folder `{path}` cannot be read: {error.strerror}", f"look at it: ls -ld {shlex.quote(path)}"
-    )
+    return DataError(f"folder `{path}` cannot be read: {error.strerror}", f"look at it: ls -ld {shlex.quote(path)}")
 
 
 def listed(names: Sequence[str]) -> str:

@@ -26,9 +26,7 @@ def load_dataset(settings: recipe.Data, splits: Sequence[str] = SPLITS) -> Datas
     assert set(splits) <= set(SPLITS), splits
     if settings.dataset not in DATASETS:
         raise DataError(f"unknown data set `{settings.dataset}`", nearest(settings.dataset, DATASETS))
-    return (
-        load_folder(settings, splits) if settings.dataset == "imagefolder" else load_memory(settings, splits)
-    )
+    return load_folder(settings, splits) if settings.dataset == "imagefolder" else load_memory(settings, splits)
 
 
 def load_memory(settings: recipe.Data, splits: Sequence[str]) -> Dataset:

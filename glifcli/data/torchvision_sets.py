@@ -102,9 +102,7 @@ def cause(error: Exception) -> str:
 def damaged(name: str, folder: Path, reason: str) -> DataError:
     """What to raise for files that are there but cannot be used."""
     files = shlex.quote(str(folder / FOLDERS[name]))
-    return DataError(
-        f"`{name}` in `{folder}` cannot be read: {reason}", f"rm -r {files}, and add `--download`"
-    )
+    return DataError(f"`{name}` in `{folder}` cannot be read: {reason}", f"rm -r {files}, and add `--download`")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What all networks have in common: images or event frames in, logits out, time first in between."""
 
+import itertools
 from collections.abc import Callable, Iterator
 
 from torch import Tensor, nn
@@ -40,9 +41,7 @@ class SpikingNetwork(nn.Module):
     A family gives `layers` (spikes to spikes, time first) and the number of channels that they end with.
     """
 
-    def __init__(
-        self, stem: Stem, layers: nn.Sequential, features: int, hidden: int, classes: int
-    ) -> None:
+    def __init__(self, stem: Stem, layers: nn.Sequential, features: int, hidden: int, classes: int) -> None:
         super().__init__()
         self.in_channels = stem.conv.in_channels
         self.classes = classes
@@ -93,7 +92,7 @@ class SpikingNetwork(nn.Module):
 def _head(features: int, hidden: int, classes: int) -> list[nn.Module]:
     """The linear head, without bias; `hidden` above 0 puts a layer of that size before the last."""
     sizes = [features, hidden, classes] if hidden else [features, classes]
-    return [nn.Linear(a, b, bias=False) for a, b in zip(sizes, sizes[1:], strict=False)]
+    return [nn.Linear(a, b, bias=False) for a, b in itertools.pairwise(sizes)]
 
 
 def scaled(channels: int, width: float) -> int:

@@ -61,15 +61,11 @@ def resnet(
     return network
 
 
-def resnet19(
-    in_channels: int, classes: int, time_steps: int, width: float, make_neuron: NeuronMaker
-) -> SpikingNetwork:
+def resnet19(in_channels: int, classes: int, time_steps: int, width: float, make_neuron: NeuronMaker) -> SpikingNetwork:
     """ResNet-19: 3, 3 and 2 blocks of 128, 256 and 512 channels."""
     return resnet(RESNET19, in_channels, classes, time_steps, width, make_neuron)
 
 
-def resnet18(
-    in_channels: int, classes: int, time_steps: int, width: float, make_neuron: NeuronMaker
-) -> SpikingNetwork:
+def resnet18(in_channels: int, classes: int, time_steps: int, width: float, make_neuron: NeuronMaker) -> SpikingNetwork:
     """ResNet-18: four stages of 2 blocks, of 64 to 512 channels."""
     return resnet(RESNET18, in_channels, classes, time_steps, width, make_neuron)

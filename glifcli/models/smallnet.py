@@ -19,9 +19,7 @@ class Layer(nn.Module):
         return self.neuron(over_time(self.norm, over_time(self.conv, x)))
 
 
-def smallnet(
-    in_channels: int, classes: int, time_steps: int, width: float, make_neuron: NeuronMaker
-) -> SpikingNetwork:
+def smallnet(in_channels: int, classes: int, time_steps: int, width: float, make_neuron: NeuronMaker) -> SpikingNetwork:
     """Three spiking layers of 32, 64 and 64 channels, the later two at half the resolution of the one before."""
     first, second = scaled(32, width), scaled(64, width)
     stem = Stem(in_channels, first, time_steps, make_neuron)

@@ -24,8 +24,10 @@ class TdBN(nn.BatchNorm2d):
 
     def forward(self, input: Tensor, repeats: int = 1) -> Tensor:
         """Output for [N, C, H, W]; with `repeats`, statistics as if the input stood that many times in the batch."""
-        assert self.running_mean is not None and self.running_var is not None
-        assert self.num_batches_tracked is not None and self.momentum is not None
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
         # The running variance divides by the count less 1; that of a repeated batch is smaller by this ratio.
         count = input.numel() // input.shape[1]
         corrects = self.training and repeats > 1

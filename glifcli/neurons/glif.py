@@ -69,12 +69,20 @@ class GLIF(Neuron):
 
     def initial_values(self) -> dict[str, float]:
         leak = THRESHOLD / (2 * self.time_steps)
-        membrane = {"tau": TAU, "threshold": THRESHOLD, "leak": leak, "reset": RESET, "conductance": CONDUCTANCE}
+        membrane = {
+            "tau": TAU,
+            "threshold": THRESHOLD,
+            "leak": leak,
+            "reset": RESET,
+            "conductance": CONDUCTANCE,
+        }
         return {**dict.fromkeys(GATES, 0.5), **membrane}
 
     def gates(self) -> dict[str, Tensor]:
         """alpha, beta and gamma between 0 and 1, each [C]; rounded, [T, C] in float32, in mode "hard"."""
-        soft = {name: per_channel(torch.sigmoid(self.get_parameter(name)), self.channels, timed=False) for name in GATES}
+        soft = {
+            name: per_channel(torch.sigmoid(self.get_parameter(name)), self.channels, timed=False) for name in GATES
+        }
         if self.mode == "soft":
             return soft
         return {name: Rounded.apply(gate.expand(self.time_steps, -1)) for name, gate in soft.items()}

@@ -23,14 +23,15 @@ def step(
     x: Tensor, membrane: Tensor, spike: Tensor, k: Constants, surrogate: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor]:
     """(membrane, spike) after one time step. All tensors [B, C, *space] in one dtype; `k` broadcasts to it."""
-    membrane = (
-        k.decay * membrane * (1 - k.reset_gate * spike) - k.leak + k.gain * x - k.reset_sub * spike
-    )
+    membrane = k.decay * membrane * (1 - k.reset_gate * spike) - k.leak + k.gain * x - k.reset_sub * spike
     return membrane, Spike.apply(membrane - k.threshold, surrogate)
 
 
 def run(
-    x: Tensor, constants: Constants, state: tuple[Tensor, Tensor] | None, surrogate: Callable[[Tensor], Tensor]
+    x: Tensor,
+    constants: Constants,
+    state: tuple[Tensor, Tensor] | None,
+    surrogate: Callable[[Tensor], Tensor],
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """(spikes, state) of the sequence x [T, B, C, *space]; see `glif_sequence`, which has checked the shapes."""
     dtype = torch.promote_types(x.dtype, torch.float32)

@@ -59,8 +59,7 @@ def glif_sequence(
     for name, value in zip(("membrane", "last spike"), state or (), strict=False):
         if value.shape != x.shape[1:]:
             raise ModelError(
-                f"the state's {name} has shape {list(value.shape)}, one time step of the input has "
-                f"{list(x.shape[1:])}",
+                f"the state's {name} has shape {list(value.shape)}, one time step of the input has {list(x.shape[1:])}",
                 "give the state that the piece of this sequence before it returned, or none",
             )
     return BACKENDS[choose_backend(backend, x.device)](x, constants, state, find(surrogate))

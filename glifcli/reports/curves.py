@@ -82,9 +82,7 @@ def _accuracy(_figure: "Figure", axes: "Axes", metrics: Lines) -> None:
     has_top1 = _draw(axes, metrics, in_percent("val_top1"), color=RED, label="validation, top-1")
     _draw(axes, metrics, in_percent("val_top5"), color=ORANGE, linestyle="--", label="validation, top-5")
     if has_top1:
-        values = [
-            (100 * line["val_top1"], line["epoch"]) for line in metrics if line.get("val_top1") is not None
-        ]
+        values = [(100 * line["val_top1"], line["epoch"]) for line in metrics if line.get("val_top1") is not None]
         best, epoch = max(values, key=lambda pair: pair[0])
         axes.axhline(best, color=RED, linewidth=0.8, linestyle=":")
         axes.plot([], [], " ", label=f"best {best:.2f} %, epoch {epoch}")
@@ -117,9 +115,7 @@ def _firing(figure: "Figure", axes: "Axes", metrics: Lines) -> None:
             return line["firing_rate"]["layers"].get(name)
 
         _draw(axes, metrics, rate, color=colour, linewidth=1.2, markersize=3)
-    _draw(
-        axes, metrics, lambda line: line["firing_rate"]["network"], color=INK, linewidth=2.6, label="network"
-    )
+    _draw(axes, metrics, lambda line: line["firing_rate"]["network"], color=INK, linewidth=2.6, label="network")
     from_zero(axes)
     if len(names) > 6:
         legend(axes)
@@ -140,9 +136,7 @@ def _gates(_figure: "Figure", axes: "Axes", metrics: Lines) -> None:
             _draw(axes, metrics, of_layer, color=colour, linewidth=0.7, markersize=2, alpha=0.4)
 
         def of_network(line: Mapping[str, Any], gate: str = gate) -> Any:
-            values = [
-                layer[gate] for layer in (line.get("gates") or {}).values() if layer.get(gate) is not None
-            ]
+            values = [layer[gate] for layer in (line.get("gates") or {}).values() if layer.get(gate) is not None]
             return sum(values) / len(values) if values else None
 
         label = labels[gate]
@@ -153,9 +147,7 @@ def _gates(_figure: "Figure", axes: "Axes", metrics: Lines) -> None:
         axes.set_ylim(0.5 - reach, 0.5 + reach)
         legend(axes)
     else:
-        axes.text(
-            0.5, 0.56, "these neurons learn no gates", ha="center", color=GREY, transform=axes.transAxes
-        )
+        axes.text(0.5, 0.56, "these neurons learn no gates", ha="center", color=GREY, transform=axes.transAxes)
         axes.set_ylim(0, 1)
 
 

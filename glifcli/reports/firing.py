@@ -75,9 +75,7 @@ class FiringCounter:
     def spikes(self) -> tuple[LayerSpikes, ...]:
         """What was counted, from input to output. Raises GlifError where no image passed."""
         if not any(self._images.values()):
-            raise GlifError(
-                "no image passed the network, so it has no firing rate", "give it at least one batch"
-            )
+            raise GlifError("no image passed the network, so it has no firing rate", "give it at least one batch")
         return tuple(LayerSpikes(name, self._images[name], self._counts[name].cpu()) for name in self._counts)
 
     def rates(self) -> FiringRates:

@@ -126,9 +126,7 @@ class OperationCounter:
         for layer in spikes:
             with torch.no_grad():
                 constants = neurons[layer.name].constants()
-            layer_macs, layer_acs = neuron_operations(
-                constants, layer.counts.numel(), layer.spikes / layer.images
-            )
+            layer_macs, layer_acs = neuron_operations(constants, layer.counts.numel(), layer.spikes / layer.images)
             macs, acs = macs + layer_macs, acs + layer_acs
         return macs, acs
 

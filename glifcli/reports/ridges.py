@@ -54,9 +54,7 @@ def gates_plot(layers: Sequence[LayerGates]) -> bytes:
     widths = [1.3 if name in GATES else 1.0 for name in columns] or [1.0]
     widths += [1.7] if timed else []
     panels = list(figure.subplots(1, len(widths), width_ratios=widths, squeeze=False).flat)
-    gate_limits = _limits(
-        [layer.values[name] for name in GATES for layer in layers if name in layer.values], [0.5]
-    )
+    gate_limits = _limits([layer.values[name] for name in GATES for layer in layers if name in layer.values], [0.5])
     for axes, name in zip(panels, columns, strict=False):
         if name in GATES:
             _gate_column(axes, layers, name, gate_limits)

@@ -55,9 +55,7 @@ def layers_table(report: Mapping[str, Any]) -> Table:
 
 def energy_table(report: Mapping[str, Any]) -> Table:
     """Operations and energy beside the same network as an ANN; no rows where they were not counted."""
-    table = Table(
-        title="Operations and energy per image", caption=f"45 nm: {MAC_PJ} pJ a MAC, {AC_PJ} pJ an AC"
-    )
+    table = Table(title="Operations and energy per image", caption=f"45 nm: {MAC_PJ} pJ a MAC, {AC_PJ} pJ an AC")
     table.add_column("")
     table.add_column("spiking", justify="right")
     table.add_column("as an ANN", justify="right")

@@ -45,7 +45,7 @@ def fit(run: Run, recipe: Recipe, dataset: Dataset, *, stop: Callable[[], bool] 
         yield from trainer.train(stop)
 
 
-class StopRequested(Exception):
+class StopRequestedError(Exception):
     """Leaves an evaluation when the run is asked to stop; never leaves this module."""
 
 
@@ -59,7 +59,7 @@ class Trainer:
         self.dtype = DTYPES[self.precision]
         self.backend = choose_backend(recipe.train.backend, self.device)
         torch.manual_seed(recipe.train.seed)
-        self.model = build(recipe, dataset).to(self.device, memory_format=torch.channels_last)
+        self.model = build(recipe, dataset).to(self.device).to(memory_format=torch.channels_last)
         if self.dtype == torch.float64:
             self.model.double()
         self.optimiser = make_optimiser(self.model, recipe.optim)
@@ -97,9 +97,9 @@ class Trainer:
                     break
             try:
                 if stop():
-                    raise StopRequested
+                    raise StopRequestedError
                 line = self.finish_epoch(stop)
-            except StopRequested:
+            except StopRequestedError:
                 self.save()
                 save(self.run.last, self.weights(), self.metadata())
                 yield Stopped(self.epoch, self.step)
@@ -163,7 +163,7 @@ class Trainer:
         return value
 
     def finish_epoch(self, stop: Callable[[], bool]) -> dict[str, Any]:
-        """Evaluates, writes the epoch's line of metrics, saves. Raises StopRequested, with nothing changed."""
+        """Evaluates, writes the epoch's line of metrics, saves. Raises StopRequestedError, with nothing changed."""
         validation = self.dataset.splits.get("validation")
         evaluation = self.evaluate(validation or self.split.take(MONITOR_IMAGES), stop)
         line = self.metrics_line(evaluation, validated=validation is not None)
@@ -178,19 +178,21 @@ class Trainer:
         return line
 
     def evaluate(self, split: Split, stop: Callable[[], bool]) -> Evaluation:
-        """Accuracy, loss and firing rates on a split. Raises StopRequested."""
+        """Accuracy, loss and firing rates on a split. Raises StopRequestedError."""
 
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
             for batch in eval_batches(split, self.dataset.normalisation, max(self.recipe.data.batch_size, 128)):
                 if stop():
-                    raise StopRequested
+                    raise StopRequestedError
                 yield batch
 
         return evaluate(self.judged(), batches(), device=self.device, dtype=self.dtype, operations=False)
 
     def judged(self) -> SpikingNetwork:
         """The model that is evaluated and saved: the average where there is one."""
-        return self.model if self.average is None else self.average.module
+        averaged = self.model if self.average is None else self.average.module
+        assert isinstance(averaged, SpikingNetwork)
+        return averaged
 
     def weights(self) -> dict[str, Tensor]:
         """What a model file holds, in float32."""

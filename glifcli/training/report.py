@@ -20,7 +20,11 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 
 
 def write_report(
-    run: Run, recipe: Recipe, dataset: Dataset, *, watch: Callable[[Batches, int], Batches] = lambda batches, _: batches
+    run: Run,
+    recipe: Recipe,
+    dataset: Dataset,
+    *,
+    watch: Callable[[Batches, int], Batches] = lambda batches, _: batches,
 ) -> dict[str, Any]:
     """Evaluates the run's model on the test split and writes report.json, report.md and the plots; the report.
 

@@ -75,9 +75,7 @@ class Run:
         """The recipe that the run was begun with. Raises GlifError where the folder holds no run."""
         path = self.path / RECIPE
         if not path.is_file():
-            raise GlifError(
-                f"`{self.path}` holds no run: it has no `{RECIPE}`", "give a run folder, such as `runs/…`"
-            )
+            raise GlifError(f"`{self.path}` holds no run: it has no `{RECIPE}`", "give a run folder, such as `runs/…`")
         return recipes.check(recipes.read(path), f"`{path}`")
 
     def write(self, name: str, content: bytes) -> None:

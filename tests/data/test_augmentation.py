@@ -14,9 +14,7 @@ POLICIES = ("autoaugment", "randaugment", "trivialaugment")
 
 def augmentation(settings: Augment, channels: int = 3, side: int = 8) -> Augmentation:
     # Mean 0 and deviation 1/255 keep the values of the pixels.
-    return Augmentation(
-        settings, Normalisation((0.0,) * channels, (1 / 255,) * channels), 4, (channels, side, side)
-    )
+    return Augmentation(settings, Normalisation((0.0,) * channels, (1 / 255,) * channels), 4, (channels, side, side))
 
 
 def pixels_of(count: int = 16, channels: int = 3, side: int = 8) -> torch.Tensor:
@@ -29,9 +27,7 @@ def test_crop_is_a_window_of_the_padded_image() -> None:
     padded = torch.nn.functional.pad(pixels, (2, 2, 2, 2))
     offsets = set()
     for image, source in zip(random_crop(pixels, 2), padded, strict=True):
-        found = [
-            (y, x) for y in range(5) for x in range(5) if torch.equal(image, source[:, y : y + 8, x : x + 8])
-        ]
+        found = [(y, x) for y in range(5) for x in range(5) if torch.equal(image, source[:, y : y + 8, x : x + 8])]
         assert len(found) == 1
         offsets.add(found[0])
     assert {y for y, _ in offsets} == set(range(5))
@@ -54,15 +50,11 @@ def test_flip_mirrors_about_half() -> None:
 def test_every_policy_runs(policy: str, side: int, channels: int) -> None:
     torch.manual_seed(0)
     pixels = pixels_of(60, channels, side)
-    images, labels = augmentation(Augment(policy=policy), channels, side)(
-        pixels, torch.zeros(60, dtype=torch.int64)
-    )
+    images, labels = augmentation(Augment(policy=policy), channels, side)(pixels, torch.zeros(60, dtype=torch.int64))
     assert images.shape == pixels.shape
     assert images.dtype == torch.float32
     assert labels.dtype == torch.int64
-    changed = sum(
-        not torch.equal(image.round(), source.float()) for image, source in zip(images, pixels, strict=True)
-    )
+    changed = sum(not torch.equal(image.round(), source.float()) for image, source in zip(images, pixels, strict=True))
     assert changed > 20
 
 
@@ -105,9 +97,7 @@ def test_cutout_larger_than_the_image() -> None:
     assert caught.value.hint == "set `augment.cutout=4`"
 
 
-@pytest.mark.parametrize(
-    "settings", [Augment(mixup=0.5), Augment(cutmix=1.0), Augment(mixup=0.5, cutmix=1.0)]
-)
+@pytest.mark.parametrize("settings", [Augment(mixup=0.5), Augment(cutmix=1.0), Augment(mixup=0.5, cutmix=1.0)])
 def test_soft_targets_sum_to_one(settings: Augment) -> None:
     torch.manual_seed(0)
     labels = torch.arange(16) % 4

@@ -27,9 +27,7 @@ def run(
 def same(first: list[Batch], second: list[Batch]) -> bool:
     assert first
     return len(first) == len(second) and all(
-        torch.equal(a, b)
-        for one, two in zip(first, second, strict=True)
-        for a, b in zip(one, two, strict=True)
+        torch.equal(a, b) for one, two in zip(first, second, strict=True) for a, b in zip(one, two, strict=True)
     )
 
 
@@ -154,9 +152,7 @@ def test_no_training_images() -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("budget", [2**30, 0])
-def test_corrupt_image_is_named(
-    workers: int, budget: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_corrupt_image_is_named(workers: int, budget: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("glifcli.data.images.MEMORY_BUDGET", budget)
     write_folder(tmp_path, {"train": {"a": 6, "b": 6}, "test": {"a": 1}})
     bad = tmp_path / "train" / "b" / "003.png"

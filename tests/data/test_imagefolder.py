@@ -30,9 +30,7 @@ def test_folder(folder: Path) -> None:
     assert pixels[0].permute(1, 2, 0).flatten().tolist() == expected
     training = data.splits["train"].images.fetch(torch.arange(20)).double() / 255
     assert data.normalisation.mean == pytest.approx(training.mean(dim=(0, 2, 3)).tolist(), abs=1e-12)
-    assert data.normalisation.std == pytest.approx(
-        training.std(dim=(0, 2, 3), correction=0).tolist(), abs=1e-12
-    )
+    assert data.normalisation.std == pytest.approx(training.std(dim=(0, 2, 3), correction=0).tolist(), abs=1e-12)
 
 
 def test_evaluation_decodes_no_training_image(folder: Path) -> None:

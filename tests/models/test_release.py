@@ -22,7 +22,10 @@ def test_parameters_logits_and_firing_rates(case: str) -> None:
     expected = CHECKPOINTS[case]
     _, steps, classes = case.split("/")
     model = create_model(
-        name, classes=int(classes.removeprefix("classes")), time_steps=int(steps.removeprefix("T")), neuron=neuron
+        name,
+        classes=int(classes.removeprefix("classes")),
+        time_steps=int(steps.removeprefix("T")),
+        neuron=neuron,
     )
     assert sum(p.numel() for p in model.parameters()) == expected["n_params"]
     model.load_state_dict(state_dict(case), strict=True)

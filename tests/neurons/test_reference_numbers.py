@@ -61,8 +61,6 @@ def test_spikes_and_gradients(name: str) -> None:
 
 @pytest.mark.parametrize("name", NEURON_CASES)
 def test_membranes(name: str) -> None:
-    if f"{name}.membrane" not in TENSORS:
-        pytest.skip("the published GLIF_f gives no membrane")
     neuron, x = neuron_of(name), TENSORS[f"{name}.input"]
     membrane = spike = torch.zeros_like(x[0])
     for t, x_t in enumerate(x):

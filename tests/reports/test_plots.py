@@ -54,9 +54,7 @@ def check(png):
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize(
-    "lines", [metrics(1, 3, validated=False), metrics(200, 17), metrics(3, 1, gates=False)]
-)
+@pytest.mark.parametrize("lines", [metrics(1, 3, validated=False), metrics(200, 17), metrics(3, 1, gates=False)])
 def test_curves(lines):
     check(curves_plot(lines))
 
