@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from glifcli.checkpoint import load_model
-    from glifcli.models import create_model
+    from glifcli.models.registry import create_model
     from glifcli.neurons.glif import GLIF
 
 __version__ = "0.1.0"
 __all__ = ["GLIF", "__version__", "create_model", "load_model"]
 
 # Resolved on first use, so that `import glifcli` imports no torch.
-HOMES = {"GLIF": "neurons.glif", "create_model": "models", "load_model": "checkpoint"}
+HOMES = {"GLIF": "neurons.glif", "create_model": "models.registry", "load_model": "checkpoint"}
 
 
 def __getattr__(name: str) -> object:

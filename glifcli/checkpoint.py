@@ -11,10 +11,11 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from glifcli.errors import CheckpointError
+from glifcli.errors import CheckpointError, nearest
 from glifcli.files import write_atomically
-from glifcli.models import ModelConfig, SpikingNetwork, from_config
-from glifcli.neurons.config import NeuronConfig
+from glifcli.models.network import SpikingNetwork
+from glifcli.models.registry import MODELS, ModelConfig, from_config
+from glifcli.neurons.config import SETTINGS, NeuronConfig
 
 FORMAT = 1
 METADATA_KEY = "glif"
@@ -81,7 +82,9 @@ def find(reference: str) -> Path:
                 return path / name
         raise CheckpointError(
             f"the folder `{path}` holds no `{BEST}` and no `{LAST}`",
-            f"`glif train --resume {path}` goes on with a run that has not saved a model yet",
+            f"`glif train --resume {path}` goes on with this run, which has not saved a model yet"
+            if (path / "recipe.toml").is_file()
+            else "give a run folder or a model file; `glif train` makes one",
         )
     if not path.exists():
         raise CheckpointError(f"no checkpoint `{reference}`", "give a model file or a run folder, such as `runs/…`")
@@ -129,37 +132,65 @@ def parse_metadata(text: str, path: Path) -> Metadata:
                 f"`{path}` has the format {version}, this version reads {FORMAT}",
                 "install the version that wrote it",
             )
-        return ADAPTER.validate_json(text)
+        metadata = ADAPTER.validate_json(text)
+        problems = contradictions(metadata)
     except ValidationError as error:
-        problems = "; ".join(f"`{'.'.join(map(str, e['loc']))}` {e['msg']}" for e in error.errors())
-        raise CheckpointError(f"the metadata of `{path}` do not fit: {problems}", "train or save it anew") from None
-    except (json.JSONDecodeError, AttributeError):
+        problems = [f"`{'.'.join(map(str, e['loc']))}` {e['msg']}" for e in error.errors()]
+    except (json.JSONDecodeError, AttributeError, RecursionError):
         raise CheckpointError(f"the metadata of `{path}` are not a JSON object", "train or save it anew") from None
+    if problems:
+        raise CheckpointError(f"the metadata of `{path}` do not fit: {'; '.join(problems)}", "train or save it anew")
+    return metadata
+
+
+def contradictions(metadata: Metadata) -> list[str]:
+    """What no model can be built of, or no image normalised by."""
+    problems = []
+    if metadata.architecture not in MODELS:
+        problems.append(f"`architecture` is `{metadata.architecture}`: {nearest(metadata.architecture, MODELS)}")
+    if metadata.neuron.name not in SETTINGS:
+        problems.append(f"`neuron.name` is `{metadata.neuron.name}`: {nearest(metadata.neuron.name, SETTINGS)}")
+    sizes = {name: getattr(metadata, name) for name in ("classes", "time_steps", "in_channels")}
+    problems += [f"`{name}` is `{size}`, below 1" for name, size in sizes.items() if size < 1]
+    if not 0 < metadata.width <= 8:
+        problems.append(f"`width` is `{metadata.width}`, not above 0 and up to 8")
+    counts = {"class_names": metadata.classes, "mean": metadata.in_channels, "std": metadata.in_channels}
+    problems += [
+        f"`{name}` has {len(getattr(metadata, name))} entries, not {count}"
+        for name, count in counts.items()
+        if len(getattr(metadata, name)) != count
+    ]
+    if not all(0 < value < float("inf") for value in metadata.std):
+        problems.append(f"`std` is `{list(metadata.std)}`, not all above 0")
+    return problems
 
 
 def load(path: Path, backend: str = "auto") -> tuple[SpikingNetwork, Metadata]:
     """The model, in eval mode on the CPU, and its metadata. Every tensor must fit. Raises CheckpointError."""
     metadata = read_metadata(path)
-    generator = torch.get_rng_state()
-    model = from_config(metadata.model_config(), backend)
-    torch.set_rng_state(generator)
+    config = metadata.model_config()
+    # Without memory: a damaged file may claim any size, which its tensors then contradict.
+    with torch.device("meta"):
+        wanted = from_config(config, backend).state_dict()
     try:
         state = safetensors.torch.load_file(path)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"the checkpoint `{path}` is damaged: {error}", "copy it again") from None
-    problems = misfits(model.state_dict(), state)
+    problems = misfits(wanted, state)
     if problems:
         raise CheckpointError(
             f"the weights of `{path}` do not fit `{metadata.architecture}`:\n"
             + "\n".join(f"  {line}" for line in shortened(problems)),
             "the file is of another architecture or version; give one that `glif train` wrote",
         )
+    with torch.random.fork_rng(devices=[]):
+        model = from_config(config, backend)
     model.load_state_dict(state)
     return model.eval(), metadata
 
 
 def misfits(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> list[str]:
-    """A line for each tensor that is missing, unexpected or of another shape."""
+    """A line for each tensor that is missing, unexpected, or of another shape or kind of number."""
     missing = [f"missing `{name}`" for name in wanted.keys() - given.keys()]
     unexpected = [f"unexpected `{name}`" for name in given.keys() - wanted.keys()]
     shapes = [
@@ -167,7 +198,12 @@ def misfits(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> list[str]:
         for name in wanted.keys() & given.keys()
         if given[name].shape != wanted[name].shape
     ]
-    return sorted(missing) + sorted(unexpected) + sorted(shapes)
+    kinds = [
+        f"`{name}` holds {given[name].dtype}, the model {wanted[name].dtype}"
+        for name in wanted.keys() & given.keys()
+        if given[name].is_floating_point() != wanted[name].is_floating_point()
+    ]
+    return sorted(missing) + sorted(unexpected) + sorted(shapes) + sorted(kinds)
 
 
 def shortened(lines: list[str], most: int = 10) -> list[str]:

@@ -1,6 +1,7 @@
 """Where a computation runs and in which precision: what was asked for, checked, and what "auto" stands for."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 import torch
@@ -22,6 +23,8 @@ def choose_device(name: str) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError, ImportError):
         raise GlifError(f"the device `{name}` is not there", f"give {_there()}") from None
+    if device.type == "cpu" and device.index:
+        raise GlifError(f"the device `{name}` is not there", f"give {_there()}")
     if device.type == "meta":
         raise GlifError("the device `meta` holds no numbers", f"give {_there()}")
     return device
@@ -48,7 +51,9 @@ def choose_precision(name: str, device: torch.device) -> str:
 def multiplies_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 by hardware: a CPU with AMX or AVX512-BF16, a CUDA GPU since Ampere."""
     if device.type == "cpu":
-        return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+        # Not public yet in PyTorch: where they are missing, fp32 is the answer that is never wrong.
+        checks = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
+        return any(check is not None and check() for check in checks)
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return False
@@ -58,6 +63,9 @@ def multiplies_bfloat16(device: torch.device) -> bool:
 def deterministic(on: bool) -> Iterator[None]:
     """Within it, only algorithms that give the same bits each time, where `on`; the setting before comes back."""
     before = torch.are_deterministic_algorithms_enabled()
+    if on:
+        # What CUDA's matrix products need to repeat themselves; read when CUDA starts.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(on or before)
     try:
         yield

@@ -20,7 +20,6 @@ PACKAGES = (
     "torchvision",
     "numpy",
     "safetensors",
-    "huggingface-hub",
     "scikit-learn",
     "typer",
     "rich",

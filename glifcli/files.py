@@ -8,8 +8,8 @@ from pathlib import Path
 from glifcli.errors import SaveError
 
 HINTS = {
-    errno.ENOSPC: "free some space on that disk, then run the same command again",
-    errno.EDQUOT: "free some of your quota on that disk, then run the same command again",
+    errno.ENOSPC: "free some space on that disk, then try again",
+    errno.EDQUOT: "free some of your quota on that disk, then try again",
     errno.EFBIG: "the file is larger than the file system or a limit (`ulimit -f`) allows: write elsewhere",
     errno.EACCES: "give a folder that you may write to with `--output`",
     errno.EPERM: "give a folder that you may write to with `--output`",

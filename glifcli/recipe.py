@@ -42,7 +42,7 @@ class Data:
     data_dir: str = ""
     download: bool = False
     validation: NonNegative = 0
-    split_seed: Annotated[int, Field(ge=0)] = 0
+    split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     image_size: Annotated[int, Field(ge=0)] = 0
     batch_size: Positive = 64
     workers: Annotated[int, Field(ge=0)] = 0
@@ -140,10 +140,11 @@ def parse_set(assignment: str) -> tuple[str, Any]:
     if not equals or not key.strip():
         raise GlifError(f"`--set {assignment}` is not a key and a value", "write `--set optim.lr=0.05`")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
+        tables = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
-        value = text
-    return key.strip(), value
+        return key.strip(), text
+    # Text with a line break can be TOML of several keys.
+    return key.strip(), tables["value"] if len(tables) == 1 else text
 
 
 def check(tables: Mapping[str, Any], source: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
@@ -172,8 +173,23 @@ def check(tables: Mapping[str, Any], source: str, overrides: Mapping[str, Any] |
         problems += name_problems(recipe.model.name, recipe.neuron.name, recipe.data.dataset)
         problems += combination_problems(recipe)
     if problems:
-        raise RecipeError(source, problems, "`glif train --dry-run` shows a recipe resolved")
+        raise RecipeError(source, problems, way_out(problems, source, overrides or {}))
     return recipe
+
+
+def way_out(problems: Iterable[str], source: str, overrides: Iterable[str]) -> str:
+    """What to change: an override where one is named among the problems, else the file."""
+    text = "\n".join(problems)
+    parts = {dotted: dotted.split(".") for dotted in overrides}
+    blamed = [
+        dotted
+        for dotted, names in parts.items()
+        if any(f"`{'.'.join(names[:count])}`" in text for count in range(1, len(names) + 1))
+    ]
+    if blamed:
+        given = ", ".join(f"`{dotted}`" for dotted in blamed)
+        return f"change the flag, `--set` or `GLIF_…` variable that gives {given}"
+    return f"edit {source}; `glif train --dry-run` shows a recipe with every key"
 
 
 def keys() -> list[str]:
@@ -231,10 +247,10 @@ def name_at(tables: Mapping[str, Any], table: str, key: str) -> str | None:
 def name_problems(model: str | None, neuron: str | None, dataset: str | None) -> list[str]:
     """A problem for each name that no registry knows, with the nearest one that it does."""
     from glifcli.data.names import DATASETS
-    from glifcli.models.registry import MODELS
+    from glifcli.models.names import NAMES
 
     known: Iterable[tuple[str, str | None, Iterable[str]]] = (
-        ("model.name", model, MODELS),
+        ("model.name", model, NAMES),
         ("neuron.name", neuron, SETTINGS),
         ("data.dataset", dataset, DATASETS),
     )
@@ -259,6 +275,12 @@ def combination_problems(recipe: Recipe) -> list[str]:
         )
     if recipe.optim.schedule == "onecycle" and recipe.optim.warmup_epochs:
         problems.append("`optim.warmup_epochs` has no meaning for the schedule `onecycle`, which warms up: remove it")
+    if recipe.optim.nesterov and (recipe.optim.name != "sgd" or not recipe.optim.momentum):
+        problems.append("`optim.nesterov` needs `optim.name` `sgd` and an `optim.momentum` above 0: remove it")
+    if recipe.optim.schedule == "constant" and recipe.optim.final_lr_scale:
+        problems.append("`optim.final_lr_scale` has no meaning for the schedule `constant`: remove it")
+    if recipe.loss.tet_lambda != Loss().tet_lambda and not recipe.loss.tet:
+        problems.append("`loss.tet_lambda` has no meaning without `loss.tet`: set `loss.tet=true`, or remove it")
     if recipe.optim.warmup_epochs > recipe.train.epochs:
         problems.append(
             f"`optim.warmup_epochs` is `{recipe.optim.warmup_epochs:g}`, more than the {recipe.train.epochs} epochs "

@@ -1,9 +1,10 @@
 """Finds the zoo and what is in it. Reads files, never the network."""
 
+import difflib
 import os
 from pathlib import Path
 
-from glifcli.errors import GlifError, nearest
+from glifcli.errors import GlifError
 
 PACKAGE = Path(__file__).parent
 
@@ -32,23 +33,22 @@ def find_recipe(reference: str) -> tuple[str, Path]:
     """
     known = recipes()
     path = Path(reference)
-    is_file = path.is_file()
-    if is_file and reference in known:
+    matches = [name for name in known if reference == name or reference in name.split("/")]
+    choices = ", ".join(f"`{name}`" for name in matches)
+    if path.is_file() and matches:
         raise GlifError(
-            f"`{reference}` is a file here and a recipe of the zoo",
-            f"write `./{reference}` for the file, `{known[reference]}` for the recipe",
+            f"`{reference}` is a file here and, in the zoo, {choices}",
+            f"`glif train ./{reference}` for the file, `glif train {known[matches[0]]}` for the recipe",
         )
-    if is_file:
+    if path.is_file():
         return path.stem, path
-    if reference in known:
-        return reference, known[reference]
-    matches = [name for name in known if reference in name.split("/")]
     if len(matches) == 1:
         return matches[0], known[matches[0]]
     if matches:
-        choices = ", ".join(f"`{name}`" for name in matches)
         raise GlifError(f"the recipe `{reference}` could be {choices}", f"`glif train {matches[0]}`")
     if path.suffix == ".toml":
         raise GlifError(f"no recipe file `{reference}`", "check the path, or see `glif list` for the zoo's recipes")
     parts = {part for name in known for part in name.split("/")}
-    raise GlifError(f"no recipe `{reference}`", f"{nearest(reference, [*known, *parts])} (`glif list` shows all)")
+    near = difflib.get_close_matches(reference.lower(), [*known, *parts], n=1, cutoff=0.5)
+    hint = f"did you mean `{near[0]}`? `glif list` shows all" if near else "`glif list` shows the recipes"
+    raise GlifError(f"no recipe `{reference}`", hint)

@@ -1,21 +1,41 @@
 """The program: its commands, and the one place where an error becomes text and an exit code."""
 
-import os
+import signal
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from glifcli import __version__
 from glifcli.cli import env, inspect_gates, listing
 from glifcli.cli import eval as evaluation
 from glifcli.cli import train as training
 from glifcli.cli.output import answer_text, debugging, report_error, report_traceback
-from glifcli.errors import GlifError, Interrupted
+from glifcli.cli.usage import usage_error
+from glifcli.errors import GlifError, Interrupted, nearest
+
+
+class Commands(TyperGroup):
+    """The commands. Typer itself would end without a word at Ctrl-C, and not say which value it refuses."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if name not in self.commands and not name.startswith("-") and not ctx.resilient_parsing:
+            raise GlifError(f"no command `{name}`", nearest(name, self.commands))
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted") from None
+
 
 app = typer.Typer(
     name="glif",
+    cls=Commands,
     help="Train, evaluate and inspect spiking networks with gated leaky integrate-and-fire neurons.",
     epilog="Begin with [bold]glif train[/]: it needs no data and no download, and takes under a minute.",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -56,35 +76,40 @@ def run(arguments: Sequence[str]) -> int:
         report_error(error)
         return error.exit_code
     except typer.TyperException as error:
-        message = error.format_message()
-        if message:
-            report_error(GlifError(message.rstrip("."), f"`{help_command(error)}` shows what it takes"))
-        return error.exit_code
+        # Without arguments the help is shown already, and there is nothing more to say.
+        if error.format_message():
+            report_error(usage_error(error, arguments))
+        return GlifError.exit_code
     except (KeyboardInterrupt, typer.Abort):
         report_error(Interrupted("interrupted"))
         return Interrupted.exit_code
-    except BrokenPipeError:
-        # The reader of a pipe has gone, as with `glif … | head`; keep Python from saying so at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except SystemExit as error:
+        # So typer and Rich end when the reader of the help has gone, as with `glif --help | head`.
+        if isinstance(error.__context__, BrokenPipeError):
+            return 0
+        raise
     except Exception as error:
         if debugging():
             report_traceback()
-        report_error(
-            GlifError(
-                f"internal fault, {type(error).__name__}: {error}",
-                "run it again with `GLIF_DEBUG=1` for the traceback, and report that with `glif env`",
-            )
-        )
+        report_error(unforeseen(error))
         return GlifError.exit_code
 
 
-def help_command(error: typer.TyperException) -> str:
-    """The command that shows the help of the command line in error."""
-    context = getattr(error, "ctx", None)
-    return f"{context.command_path if context is not None else 'glif'} --help"
+def unforeseen(error: Exception) -> GlifError:
+    """What to tell of an error that no command foresaw."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return GlifError(f"`{error.filename}`: {error.strerror}", "check that path and its permissions")
+    # torch's own kinds for this go by name, as torch may not be imported; on the CPU it is a plain RuntimeError.
+    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "can't allocate memory" in str(error):
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        return GlifError(f"out of memory: {reason}", "give a smaller `--batch-size`, or a smaller model")
+    return GlifError(
+        f"internal fault, {type(error).__name__}: {error}",
+        "run it again with `GLIF_DEBUG=1` for the traceback, and report that with `glif env`",
+    )
 
 
 def main() -> None:
-    """The console script."""
+    """The console script. SIGTERM ends it as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))

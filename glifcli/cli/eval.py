@@ -1,15 +1,18 @@
 """`glif eval`."""
 
+import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from glifcli.cli import options
-from glifcli.cli.output import answer, answer_json, check_output, json_text, note, write_output
-from glifcli.errors import AnswerNo, DataError, GlifError, nearest
+from glifcli.cli.output import answer, answer_json, check_output, json_text, write_output
+from glifcli.errors import AnswerNo, DataError, GlifError, RecipeError, nearest
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import torch
 
     from glifcli.checkpoint import Metadata
     from glifcli.data import Dataset
@@ -49,16 +52,15 @@ def evaluate(
 ) -> None:
     """Report accuracy, loss, firing rates, operations, energy and gates of a model.
 
-    The data set and its split are those that the model was trained with, the images normalised as they were then.
+    The data set and its split are those that the model was trained with; the images are resized and normalised as
+    they were then.
     """
-    from glifcli.checkpoint import find, load
+    from glifcli.checkpoint import find, read_metadata
     from glifcli.cli.progress import watched
-    from glifcli.data import Normalisation, eval_batches, load_dataset
-    from glifcli.device import DTYPES, choose_device, choose_precision
+    from glifcli.data import load_dataset
+    from glifcli.device import DTYPES, choose_device
     from glifcli.ops import choose_backend
-    from glifcli.reports.document import evaluation_json
-    from glifcli.reports.evaluation import evaluate as run_evaluation
-    from glifcli.reports.gates import gate_report
+    from glifcli.reports.judge import BATCH_SIZE, judge
     from glifcli.reports.tables import energy_table, gates_table, layers_table, summary_table
 
     check_choice("--split", split, ("test", "validation", "train"))
@@ -68,38 +70,26 @@ def evaluate(
     if output is not None:
         check_output(output, force=force)
     chosen = choose_device(device or "auto")
+    choose_backend(backend or "auto", chosen)
     path = find(checkpoint)
-    model, metadata = load(path, backend or "auto")
-    precision = choose_precision(precision or as_trained(metadata, chosen.type), chosen)
+    metadata = read_metadata(path)
     settings = data_settings(path, metadata, dataset, data_dir, download)
     data = load_dataset(settings, needed(split, settings))
-    images = data.splits.get(split)
-    if images is None:
+    if split not in data.splits:
         raise DataError(f"the model was trained without a split `{split}` of `{data.name}`", "evaluate `--split test`")
     check_fit(metadata, data)
-    size = batch_size or 128
-    model.to(chosen)
-    if precision == "fp64":
-        model.double()
-    used = choose_backend(backend or "auto", chosen)
-    note(f"{path}: {len(images):,} images, device {chosen}, precision {precision}, backend {used}", quiet=quiet)
-    normalisation = Normalisation(metadata.mean, metadata.std)
     with watched("evaluating", quiet) as watch:
-        batches = watch(eval_batches(images, normalisation, size), -(-len(images) // size))
-        evaluation = run_evaluation(model, batches, device=chosen, dtype=DTYPES[precision])
-    report = evaluation_json(
-        evaluation,
-        gate_report(model),
-        checkpoint=str(path),
-        model=metadata.architecture,
-        neuron=metadata.neuron.name,
-        time_steps=metadata.time_steps,
-        dataset=data.name,
-        split=split,
-        device=str(chosen),
-        precision=precision,
-        backend=used,
-    )
+        judgement = judge(
+            path,
+            data,
+            split,
+            device=str(chosen),
+            precision=precision or as_trained(metadata, chosen),
+            backend=backend or "auto",
+            batch_size=batch_size or BATCH_SIZE,
+            watch=watch,
+        )
+    report, top1 = judgement.json, judgement.evaluation.top1
     if output is not None:
         write_output(output, json_text(report).encode(), force=force)
     if json:
@@ -111,9 +101,9 @@ def evaluate(
             energy_table(report),
             gates_table(report["gates"]["layers"]),
         )
-    if min_accuracy is not None and evaluation.top1 < min_accuracy:
+    if min_accuracy is not None and top1 < min_accuracy:
         raise AnswerNo(
-            f"the accuracy {evaluation.top1:.4f} is below `--min-accuracy {min_accuracy:g}`",
+            f"the accuracy {top1:.4f} is below `--min-accuracy {min_accuracy:g}`",
             "train longer, or ask for less",
         )
 
@@ -124,14 +114,14 @@ def check_choice(flag: str, value: str, choices: tuple[str, ...]) -> None:
         raise GlifError(f"`{flag}` is `{value}`", nearest(value, choices))
 
 
-def as_trained(metadata: "Metadata", device: str) -> str:
+def as_trained(metadata: "Metadata", device: "torch.device") -> str:
     """The precision that the model was trained in, bf16 only where this machine is made for it."""
-    import torch
-
-    from glifcli.device import multiplies_bfloat16
+    from glifcli.device import DTYPES, multiplies_bfloat16
 
     trained = str(metadata.made.get("precision", "auto"))
-    return "fp32" if trained == "bf16" and not multiplies_bfloat16(torch.device(device)) else trained
+    if trained not in DTYPES:
+        return "auto"
+    return "fp32" if trained == "bf16" and not multiplies_bfloat16(device) else trained
 
 
 def needed(split: str, settings: "Data") -> tuple[str, ...]:
@@ -144,21 +134,33 @@ def data_settings(
 ) -> "Data":
     """Where the images are: as the flags say, else as the run that the model lies in had them."""
     from glifcli import recipe as recipes
+    from glifcli.data.names import DATASETS
     from glifcli.training.run import RECIPE
 
     made = metadata.made
+    if dataset is None and "dataset" not in made:
+        raise DataError(f"`{path}` does not say on which data set it was trained", "add `--dataset NAME`")
+    if dataset is not None and dataset not in DATASETS:
+        raise DataError(f"no data set `{dataset}`", nearest(dataset, DATASETS))
     beside = path.parent / RECIPE
     if data_dir is None and dataset in (None, made.get("dataset")) and beside.is_file():
-        data_dir = recipes.check(recipes.read(beside), f"`{beside}`").data.data_dir
+        # A recipe that is damaged, or of another run, says nothing of this model's images.
+        with contextlib.suppress(GlifError):
+            trained = recipes.check(recipes.read(beside), f"`{beside}`").data
+            data_dir = trained.data_dir if trained.dataset == made.get("dataset") else None
     settings = {
-        "dataset": dataset or made.get("dataset", ""),
+        "dataset": made["dataset"] if dataset is None else dataset,
         "data_dir": data_dir or "",
         "download": download,
         "validation": made.get("validation", 0),
         "split_seed": made.get("split_seed", 0),
-        "image_size": made.get("image_size", 0),
+        "image_size": metadata.image_size[0] if metadata.image_size[0] == metadata.image_size[1] else 0,
     }
-    return recipes.check({"data": settings}, "the data settings").data
+    try:
+        return recipes.check({"data": settings}, f"`{path}`").data
+    except RecipeError as error:
+        problems = "; ".join(error.problems)
+        raise DataError(f"the data settings in `{path}` do not fit: {problems}", "train or save it anew") from None
 
 
 def check_fit(metadata: "Metadata", data: "Dataset") -> None:
@@ -167,6 +169,12 @@ def check_fit(metadata: "Metadata", data: "Dataset") -> None:
         raise DataError(
             f"the images of `{data.name}` have {data.channels} channels, the model takes {metadata.in_channels}",
             f"give the data set it was trained on, `--dataset {metadata.made.get('dataset')}`",
+        )
+    if data.image_size != metadata.image_size:
+        given, trained = (f"{height}x{width}" for height, width in (data.image_size, metadata.image_size))
+        raise DataError(
+            f"the images of `{data.name}` are {given}, the model was trained on {trained}",
+            f"resize the images to {trained}",
         )
     if len(data.classes) != metadata.classes:
         raise DataError(

@@ -45,20 +45,22 @@ def inspect_gates(
     from glifcli.reports.gates import compare as compare_layers
     from glifcli.reports.gates import csv_text, gate_report
     from glifcli.reports.plots import gates_plot
-    from glifcli.reports.tables import comparison_table, gates_table, membrane_table
+    from glifcli.reports.tables import comparison_table, drift_table, gates_table, membrane_table
 
     if (reference is None) == (checkpoint is None):
         raise GlifError(
             "give one model, as REF or with `--checkpoint`",
             "`glif inspect-gates runs/…`, a run folder or model file",
         )
+    if plot is not None and plot == csv:
+        raise GlifError(f"`--plot` and `--csv` are both `{plot}`", "give each its own file")
     for path in (plot, csv):
         if path is not None:
             check_output(path, force=force)
     path = find(reference or checkpoint or "")
     layers = gate_report(load(path)[0])
     report = gates_json(str(path), layers)
-    tables = [gates_table(report["layers"]), membrane_table(report["layers"])]
+    tables = [gates_table(report["layers"]), membrane_table(report["layers"]), drift_table(report["layers"])]
     if compare is not None:
         other = find(compare)
         differences = comparison_json(compare_layers(layers, gate_report(load(other)[0])))

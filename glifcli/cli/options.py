@@ -44,7 +44,11 @@ Backend = Annotated[str | None, setting("--backend", "auto, or a backend of `gli
 Seed = Annotated[int | None, setting("--seed", "Seeds everything.", metavar="N")]
 Assignments = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Any value of the recipe, as in `optim.lr=0.05`; repeatable.", metavar="KEY=VALUE"),
+    typer.Option(
+        "--set",
+        help="Any value of the recipe, as in `optim.lr=0.05`; wins over all else; repeatable.",
+        metavar="KEY=VALUE",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]

@@ -18,7 +18,9 @@ def stop_requests(quiet: bool) -> Iterator[Callable[[], bool]]:
         if asked:
             raise KeyboardInterrupt
         asked = True
-        note("finishing the step, then saving; once more to stop at once", quiet=quiet)
+        # The signal may come in the middle of another line to stderr, which Python does not write two of at once.
+        with contextlib.suppress(RuntimeError):
+            note("finishing the step, then saving; once more to stop at once", quiet=quiet)
 
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, handle) for number in signals}

@@ -1,5 +1,6 @@
 """`glif train`."""
 
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,13 +9,15 @@ import typer
 
 from glifcli.cli import options
 from glifcli.cli.output import answer, answer_json, answer_text, note
-from glifcli.errors import GlifError, Interrupted
+from glifcli.errors import GlifError, Interrupted, SaveError
 
 if TYPE_CHECKING:
     from glifcli.recipe import Recipe
+    from glifcli.reports.judge import Batches
+    from glifcli.training.fit import Trainer
     from glifcli.training.run import Run
 
-DEFAULT = "digits"
+DEFAULT = "digits/smallnet"
 EXAMPLES = (
     "[bold]glif train[/]\n\n"
     "[bold]glif train cifar10/resnet19 --download --output runs/first[/]\n\n"
@@ -82,12 +85,12 @@ def train(
         train__deterministic=deterministic,
     ) | dict(recipes.parse_set(assignment) for assignment in assignments or [])
     if resume is not None and resume != "auto":
+        run = Run(Path(resume))
         if recipe is not None or output is not None or force:
             raise GlifError(
                 "`--resume` goes on with a run in its own folder by its own recipe",
-                f"leave the recipe, `--output` and `--force` out: `glif train --resume {resume}`",
+                f"leave the recipe, `--output` and `--force` out: `{resume_command(run)}`",
             )
-        run = Run(Path(resume))
         go_on(
             run,
             resumed_recipe(run, overrides),
@@ -98,7 +101,7 @@ def train(
             quiet=quiet,
         )
         return
-    name, resolved = resolve(recipe or DEFAULT, overrides)
+    name, resolved = resolve(DEFAULT if recipe is None else recipe, overrides)
     if resume == "auto":
         found = unfinished(name, output)
         if found is not None:
@@ -115,7 +118,23 @@ def resolve(reference: str, overrides: dict[str, Any]) -> tuple[str, "Recipe"]:
     from glifcli import zoo
 
     name, path = zoo.find_recipe(reference)
-    return name, recipes.check(recipes.read(path), f"`{path}`", overrides)
+    return name, settled(recipes.check(recipes.read(path), f"`{path}`", overrides))
+
+
+def settled(recipe: "Recipe") -> "Recipe":
+    """The recipe with what depends on this machine and folder settled, so that a resumed run means the same.
+
+    The precision "auto" becomes what it stands for on the device, the folder of the images an absolute path.
+    """
+    import dataclasses
+
+    from glifcli import recipe as recipes
+    from glifcli.device import choose_device, choose_precision
+
+    precision = choose_precision(recipe.train.precision, choose_device(recipe.train.device))
+    folder = recipe.data.data_dir and str(Path(recipe.data.data_dir).expanduser().absolute())
+    places = {"train.precision": precision, "data.data_dir": folder}
+    return recipes.check(dataclasses.asdict(recipe), "the recipe", places)
 
 
 def resumed_recipe(run: "Run", overrides: dict[str, Any]) -> "Recipe":
@@ -124,24 +143,31 @@ def resumed_recipe(run: "Run", overrides: dict[str, Any]) -> "Recipe":
 
     from glifcli import recipe as recipes
 
-    fixed = sorted(key for key in overrides if key not in recipes.PLACE_KEYS)
-    if fixed:
-        raise GlifError(
-            f"a resumed run keeps its recipe, `{fixed[0]}` cannot change",
-            f"`glif train --resume {run.path}`, or begin a new run with another `--output`",
-        )
-    return recipes.check(dataclasses.asdict(run.recipe()), f"`{run.path}`", overrides)
+    begun = run.recipe()
+    wanted = recipes.check(dataclasses.asdict(begun), f"`{run.path}`", overrides)
+    before, now = recipes.flat(begun), recipes.flat(wanted)
+    for key in before:
+        if key not in recipes.PLACE_KEYS and before[key] != now[key]:
+            raise GlifError(
+                f"a resumed run keeps its recipe: its `{key}` is `{before[key]}`, not `{now[key]}`",
+                f"`{resume_command(run)}`, or begin a new run with another `--output`",
+            )
+    return settled(wanted)
 
 
 def unfinished(name: str, output: Path | None) -> "Run | None":
-    """The run that `--resume auto` means: the one in `output`, else the newest of that recipe without a report."""
+    """The run that `--resume auto` means: the one in `output`, else the newest of that recipe without a report.
+
+    One that another process trains is not waiting for anybody.
+    """
     from glifcli.training.run import RECIPE, REPORT, Run
 
     if output is not None:
         return Run(output) if (output / RECIPE).is_file() else None
     folders = Path("runs").glob(f"{slug(name)}-*")
     waiting = [path for path in folders if (path / RECIPE).is_file() and not (path / REPORT).is_file()]
-    return Run(max(waiting, key=lambda path: (path / RECIPE).stat().st_mtime)) if waiting else None
+    runs = [Run(path) for path in sorted(waiting, key=lambda path: (path / RECIPE).stat().st_mtime)]
+    return next((run for run in reversed(runs) if not run.is_locked()), None)
 
 
 def same_recipe(run: "Run", wanted: "Recipe") -> None:
@@ -152,8 +178,13 @@ def same_recipe(run: "Run", wanted: "Recipe") -> None:
     if different:
         raise GlifError(
             f"the run in `{run.path}` has another recipe than the one asked for: " + "; ".join(different),
-            f"`glif train --resume {run.path}` goes on with it as it is; another `--output` begins a new run",
+            f"`{resume_command(run)}` goes on with it as it is; another `--output` begins a new run",
         )
+
+
+def resume_command(run: "Run") -> str:
+    """The command that goes on with the run."""
+    return f"glif train --resume {shlex.quote(str(run.path))}"
 
 
 def slug(name: str) -> str:
@@ -169,38 +200,75 @@ def new_folder(name: str) -> Path:
 
 
 def go_on(run: "Run", recipe: "Recipe", *, begin: bool, dry_run: bool, force: bool, json: bool, quiet: bool) -> None:
-    """Trains to the end, evaluates, reports and answers; all that can be wrong is found before the run begins."""
-    from glifcli.cli.progress import draw, watched
-    from glifcli.cli.stopping import stop_requests
+    """Checks all that can be checked before the run begins, then trains and answers."""
     from glifcli.data import load_dataset
     from glifcli.device import choose_device
     from glifcli.environment import environment
     from glifcli.ops import choose_backend
-    from glifcli.reports.tables import energy_table, layers_table, summary_table
-    from glifcli.training.events import Stopped
-    from glifcli.training.fit import fit
-    from glifcli.training.report import write_report
+    from glifcli.training.fit import Trainer
 
     choose_backend(recipe.train.backend, choose_device(recipe.train.device))
     if begin:
         run.check_free(force=force)
     dataset = load_dataset(recipe.data)
+    trainer = Trainer(run, recipe, dataset)
     if dry_run:
-        answer_plan(run, recipe, dataset, json=json)
+        answer_plan(trainer, json=json)
         return
     for split in dataset.splits.values():
         split.images.prepare()
-    if begin:
-        run.create(recipe, environment())
+    with run.locked():
+        if begin:
+            run.create(recipe, environment())
+        try:
+            report = train_and_report(trainer, quiet=quiet)
+        except SaveError as error:
+            raise SaveError(
+                error.message, f"{error.hint}: `{resume_command(run)}` goes on with what was saved last"
+            ) from error
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"interrupted; what was saved last is in `{run.path}`", f"`{resume_command(run)}` goes on with it"
+            ) from None
+    answer_report(run, report, json=json, quiet=quiet)
+
+
+def train_and_report(trainer: "Trainer", *, quiet: bool) -> dict[str, Any]:
+    """The report of the run, trained to its end. Raises Interrupted where it was asked to stop."""
+    from glifcli.cli.progress import draw, watched
+    from glifcli.cli.stopping import stop_requests
+    from glifcli.training.events import Stopped
+    from glifcli.training.fit import train as events
+    from glifcli.training.report import write_report
+
+    run = trainer.run
     with stop_requests(quiet) as stop:
-        last = draw(fit(run, recipe, dataset, stop=stop), quiet)
-    if isinstance(last, Stopped):
-        raise Interrupted(
-            f"stopped after step {last.step} of epoch {last.epoch + 1}, all saved in `{run.path}`",
-            f"`glif train --resume {run.path}` goes on",
-        )
-    with watched("evaluating", quiet) as watch:
-        report = write_report(run, recipe, dataset, watch=watch)
+        last = draw(events(trainer, stop=stop), quiet)
+        if isinstance(last, Stopped):
+            raise Interrupted(
+                f"stopped after step {last.step} of epoch {last.epoch + 1}, all saved in `{run.path}`",
+                f"`{resume_command(run)}` goes on",
+            )
+
+        def until_stopped(batches: "Batches") -> "Batches":
+            for batch in batches:
+                if stop():
+                    raise KeyboardInterrupt
+                yield batch
+
+        with watched("evaluating", quiet) as watch:
+            return write_report(
+                run,
+                trainer.recipe,
+                trainer.dataset,
+                watch=lambda batches, total: until_stopped(watch(batches, total)),
+            )
+
+
+def answer_report(run: "Run", report: dict[str, Any], *, json: bool, quiet: bool) -> None:
+    """What a finished run shows."""
+    from glifcli.reports.tables import energy_table, layers_table, summary_table
+
     if json:
         keys = ("run_dir", "checkpoint", "epochs", "accuracy", "train_seconds")
         answer_json({**{key: report[key] for key in keys}, "images_per_second": report["train_images_per_second"]})
@@ -210,16 +278,15 @@ def go_on(run: "Run", recipe: "Recipe", *, begin: bool, dry_run: bool, force: bo
     note(f"next: glif inspect-gates {run.path}", quiet=quiet)
 
 
-def answer_plan(run: "Run", recipe: "Recipe", dataset: Any, *, json: bool) -> None:
+def answer_plan(trainer: "Trainer", *, json: bool) -> None:
     """What `--dry-run` shows."""
     import dataclasses
 
     from glifcli.recipe import to_toml
-    from glifcli.training.fit import build
 
-    parameters = sum(parameter.numel() for parameter in build(recipe, dataset).parameters())
+    recipe, path, parameters = trainer.recipe, trainer.run.path, trainer.started().parameters
     if json:
-        answer_json({"recipe": dataclasses.asdict(recipe), "parameters": parameters, "run_dir": str(run.path)})
+        answer_json({"recipe": dataclasses.asdict(recipe), "parameters": parameters, "run_dir": str(path)})
         return
     answer_text(to_toml(recipe))
-    answer_text(f"# parameters: {parameters:,}\n# run folder: {run.path}")
+    answer_text(f"# parameters: {parameters:,}\n# run folder: {path}")

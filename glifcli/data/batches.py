@@ -5,6 +5,7 @@ gets the batches it would have got, whatever the number of worker processes.
 """
 
 import hashlib
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,6 +112,7 @@ def batches_from_workers(batches: EpochBatches, steps: range, workers: int) -> I
         sampler=steps,
         num_workers=workers,
         collate_fn=unchanged,
+        worker_init_fn=leave_signals,
         # Without a generator of its own it draws from the caller's global one.
         generator=torch.Generator(),
     )
@@ -118,6 +120,12 @@ def batches_from_workers(batches: EpochBatches, steps: range, workers: int) -> I
         if isinstance(item, DataError):
             raise item
         yield item
+
+
+def leave_signals(worker: int) -> None:
+    """In a worker process, Ctrl-C is the main process's to answer, and SIGTERM ends it as it ends any process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager

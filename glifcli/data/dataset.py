@@ -27,8 +27,9 @@ class Split:
         return Split(self.images.pick(indices), self.labels[indices])
 
     def take(self, count: int) -> "Split":
-        """The first `count` images, or all where there are fewer; only these are decoded."""
-        return self.pick(torch.arange(min(count, len(self))))
+        """`count` images evenly spaced over the split, or all where there are fewer; only these are decoded."""
+        count = min(count, len(self))
+        return self.pick(torch.arange(count) * len(self) // max(count, 1))
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,14 +39,14 @@ class Images(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class MemoryImages:
-    """Images in one uint8 tensor [N, C, H, W]; another `size` (height, width) is resized to on fetching."""
+    """Images in one uint8 tensor [N, C, H, W]."""
 
     pixels: Tensor
-    size: tuple[int, int]
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        return (self.pixels.shape[1], *self.size)
+        channels, height, width = self.pixels.shape[1:]
+        return channels, height, width
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -55,15 +55,10 @@ class MemoryImages:
         pass
 
     def fetch(self, indices: Tensor) -> Tensor:
-        pixels = self.pixels[indices]
-        if pixels.shape[2:] == self.size:
-            return pixels
-        from torchvision.transforms.v2.functional import resize
-
-        return resize(pixels, list(self.size), antialias=True)
+        return self.pixels[indices]
 
     def pick(self, indices: Tensor) -> Images:
-        return MemoryImages(self.pixels[indices], self.size)
+        return MemoryImages(self.pixels[indices])
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,5 +99,5 @@ class FolderImages:
         # Asked of __dict__, not of the property: picking a few images must not decode all of them.
         decoded: Tensor | None = self.__dict__.get("decoded")
         if decoded is not None:
-            return MemoryImages(decoded[indices], self.size)
+            return MemoryImages(decoded[indices])
         return FolderImages([self.paths[index] for index in indices.tolist()], self.size, self.resize)

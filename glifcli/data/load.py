@@ -54,9 +54,11 @@ def load_part(settings: recipe.Data, train: bool) -> tuple[Split, tuple[str, ...
         pixels, labels, classes = torchvision_sets.load_torchvision_part(
             settings.dataset, settings.data_dir, settings.download, train
         )
-    height, width = pixels.shape[2:]
-    size = (settings.image_size, settings.image_size) if settings.image_size else (height, width)
-    return Split(MemoryImages(pixels, size), labels), classes
+    if settings.image_size:
+        from torchvision.transforms.v2.functional import resize
+
+        pixels = resize(pixels, [settings.image_size, settings.image_size], antialias=True)
+    return Split(MemoryImages(pixels), labels), classes
 
 
 def load_folder(settings: recipe.Data, splits: Sequence[str]) -> Dataset:

@@ -33,8 +33,6 @@ def stratified_split(labels: Tensor, held_out: int, seed: int) -> tuple[Tensor, 
     """
     from sklearn.model_selection import train_test_split
 
-    if seed >= 2**32:
-        raise DataError(f"`data.split_seed` is `{seed}`, and must be below 2**32", "set `data.split_seed=0`")
     try:
         stay, held = train_test_split(
             np.arange(len(labels)), test_size=held_out, stratify=labels.numpy(), random_state=seed

@@ -11,6 +11,7 @@ from glifcli.neurons.base import Neuron
 from glifcli.neurons.config import NeuronConfig
 from glifcli.neurons.registry import build
 
+# Each listed in `names.py` too.
 MODELS: dict[str, Callable[[int, int, int, float, NeuronMaker], SpikingNetwork]] = {
     "resnet19": resnet19,
     "resnet18": resnet18,

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from glifcli.errors import ModelError
-from glifcli.ops import Constants, State, glif_sequence
+from glifcli.ops import Constants, State, choose_backend, glif_sequence
+from glifcli.ops.surrogate import find
 
 # Values at the start of training, after the sigmoid (arXiv 2210.13768, section 4 and its released code).
 TAU, THRESHOLD, RESET, CONDUCTANCE = 0.25, 0.5, 0.5, 0.5
@@ -31,6 +32,8 @@ class Neuron(nn.Module):
                 f"a neuron layer with {channels} channels and {time_steps} time steps",
                 "both are 1 or more",
             )
+        find(surrogate)
+        choose_backend(backend)
         self.channels = channels
         self.time_steps = time_steps
         self.surrogate = surrogate

@@ -111,7 +111,8 @@ class GLIF(Neuron):
         )
 
     def behaviour(self) -> dict[str, str]:
-        alpha, beta, gamma = (self.get_parameter(gate).sigmoid().mean().item() > 0.5 for gate in GATES)
+        gates = self.gates()
+        alpha, beta, gamma = (gates[gate].mean().item() > 0.5 for gate in GATES)
         return {
             "leak": "exponential" if alpha else "linear",
             "conductance": "time-dependent" if beta else "uniform",

@@ -56,6 +56,8 @@ def glif_sequence(
     if x.dtype not in DTYPES:
         raise ModelError(f"the input is `{x.dtype}`", "convert it with `.float()` or `.bfloat16()`")
     constants.check(x.shape[0], x.shape[2])
+    if state is not None and len(state) != 2:
+        raise ModelError(f"the state has {len(state)} parts", "give (membrane, last spike), or none")
     for name, value in zip(("membrane", "last spike"), state or (), strict=False):
         if value.shape != x.shape[1:]:
             raise ModelError(

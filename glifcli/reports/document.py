@@ -6,7 +6,7 @@ from typing import Any
 
 from glifcli.reports.evaluation import Evaluation
 from glifcli.reports.firing import FiringRates
-from glifcli.reports.gates import LayerDifference, LayerGates
+from glifcli.reports.gates import VALUES, LayerDifference, LayerGates
 from glifcli.reports.operations import ASSUMPTIONS
 
 SCHEMA_VERSION = 1
@@ -69,7 +69,7 @@ def firing_json(rates: FiringRates) -> dict[str, Any]:
 
 
 def markdown(report: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]], recipe_toml: str) -> str:
-    """The text of `report.md`, which lies beside `curves.png` and `gates.png`.
+    """The text of `report.md`, which lies beside `curves.png`, `rates.png` and `gates.png`.
 
     report: as `evaluation_json` makes it. metrics: the lines of metrics.jsonl, none for a model that was only
     evaluated. recipe_toml: the resolved recipe, empty to leave it out.
@@ -143,7 +143,8 @@ def _layers(report: Mapping[str, Any]) -> str:
     header = ("Layer", "Firing rate", "Silent", "By time step", "Leak", "Conductance", "Reset")
     return (
         "## Layers\n\nSpikes per neuron and time step; the share of neurons that never fired on any image; "
-        f"the named behaviour nearest to the layer's mean gates.\n\n{_table(header, rows)}"
+        f"the named behaviour nearest to the layer's mean gates.\n\n{_table(header, rows)}\n\n"
+        "![Firing by layer](rates.png)"
     )
 
 
@@ -183,17 +184,21 @@ def _operations(report: Mapping[str, Any]) -> str:
 
 
 def _gates(report: Mapping[str, Any]) -> str:
-    names = ("alpha", "beta", "gamma", "tau", "threshold", "leak", "reset", "decay")
+    names = (*VALUES, "decay")
     rows = []
+    drifts = []
     for layer in report["gates"]["layers"]:
         numbers = [_mean_std(layer[name]) for name in names]
         steps = layer["conductance"]
         conductance = ", ".join(f"{step['mean']:.3f}" for step in steps) if steps else "-"
         rows.append((f"`{layer['name']}`", str(layer["channels"]), *numbers, conductance))
+        drift = (layer["drift"].get(name) for name in (*VALUES, "conductance"))
+        drifts.append((f"`{layer['name']}`", *("-" if value is None else f"{value:+.3f}" for value in drift)))
     header = ("Layer", "Channels", *names, "conductance by time step")
     return (
         "## Gates and membrane\n\nMean ± standard deviation over channels, after the sigmoid.\n\n"
-        f"{_table(header, rows)}\n\n![Distributions of gates](gates.png)"
+        f"{_table(header, rows)}\n\nDrift of the means from their initial values:\n\n"
+        f"{_table(('Layer', *VALUES, 'conductance'), drifts)}\n\n![Distributions of gates](gates.png)"
     )
 
 

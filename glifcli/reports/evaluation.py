@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from glifcli.errors import AnswerNo, DataError, GlifError
-from glifcli.models import SpikingNetwork
+from glifcli.models.network import SpikingNetwork
 from glifcli.reports.firing import FiringCounter, FiringRates
 from glifcli.reports.operations import OperationCounter, Operations
 

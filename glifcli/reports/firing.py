@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from glifcli.errors import GlifError
-from glifcli.models import SpikingNetwork
+from glifcli.models.network import SpikingNetwork
 
 
 @dataclass(frozen=True)

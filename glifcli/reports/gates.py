@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from glifcli.errors import GlifError
-from glifcli.models import SpikingNetwork
+from glifcli.models.network import SpikingNetwork
 
 Array = npt.NDArray[np.float64]
 

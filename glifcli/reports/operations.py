@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from glifcli.models import SpikingNetwork
+from glifcli.models.network import SpikingNetwork
 from glifcli.ops import Constants
 from glifcli.reports.firing import LayerSpikes
 
@@ -143,6 +143,8 @@ class OperationCounter:
             else:
                 rows = x.numel() // module.in_features
                 active = nonzero.sum()
+                # A silent network's mean over space is 0 everywhere, which is no spike.
+                binary = binary & (active > 0)
                 events = active * module.out_features
             macs = output.numel() * module.weight[0].numel()
             new = _Synapses(rows, x.numel(), macs, active, events, binary)

@@ -11,7 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from glifcli.reports.document import engineering, percent, ratio
+from glifcli.reports.gates import VALUES
 from glifcli.reports.operations import AC_PJ, MAC_PJ
+
+# What has an initial value to drift from.
+DRIFTING = (*VALUES, "conductance")
 
 # Up to that many time steps are written out; of more, the first and the last.
 STEPS_SHOWN = 4
@@ -100,6 +104,19 @@ def membrane_table(layers: Sequence[Mapping[str, Any]]) -> Table:
         steps = layer["conductance"]
         conductance = _steps([step["mean"] for step in steps]) if steps else "-"
         table.add_row(escape(layer["name"]), *cells, conductance)
+    return table
+
+
+def drift_table(layers: Sequence[Mapping[str, Any]]) -> Table:
+    """How far the means of every layer have moved from their initial values."""
+    table = Table(title="Drift: means less their initial values")
+    table.add_column("layer", no_wrap=True)
+    shown = [name for name in DRIFTING if any(name in layer["drift"] for layer in layers)]
+    for name in shown:
+        table.add_column(name, justify="right", no_wrap=True)
+    for layer in layers:
+        drift = layer["drift"]
+        table.add_row(escape(layer["name"]), *(f"{drift[name]:+.3f}" if name in drift else "-" for name in shown))
     return table
 
 

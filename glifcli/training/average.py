@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from glifcli.models import SpikingNetwork
+from glifcli.models.network import SpikingNetwork
 
 
 def make_average(model: SpikingNetwork, decay: float) -> AveragedModel:
     """A copy of the model that `update_parameters` moves towards it, its share of the old growing up to `decay`.
 
-    The share begins at 1/10 and grows with the updates, so that a short run is not held back by its beginning.
+    The first update copies, the next keeps 2/11, and so on, so that a short run is not held back by its beginning.
     """
     return AveragedModel(model, multi_avg_fn=_mover(decay), use_buffers=True)
 

@@ -1,5 +1,6 @@
 """The training loop: resumable at any step, with every step's randomness a function of seed, epoch and step."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +14,8 @@ from glifcli.data import Dataset, Split, eval_batches, steps_per_epoch, train_ba
 from glifcli.device import DTYPES, choose_device, choose_precision, deterministic
 from glifcli.errors import AnswerNo, CheckpointError
 from glifcli.files import remove_leftovers
-from glifcli.models import ModelConfig, SpikingNetwork, from_config
+from glifcli.models.network import SpikingNetwork
+from glifcli.models.registry import ModelConfig, from_config
 from glifcli.neurons.glif import GATES
 from glifcli.ops import choose_backend
 from glifcli.recipe import Recipe
@@ -22,7 +24,7 @@ from glifcli.training.average import make_average
 from glifcli.training.events import EpochDone, Event, Started, Step, Stopped
 from glifcli.training.losses import loss_of
 from glifcli.training.optimiser import lr_scale, make_optimiser, rates, set_rates
-from glifcli.training.run import Run
+from glifcli.training.run import Run, first_line
 
 # Without a validation split, firing rates are read from this many training images.
 MONITOR_IMAGES = 512
@@ -30,17 +32,21 @@ EMPTY_TOTALS = {"loss": 0.0, "correct": 0, "seen": 0, "seconds": 0.0}
 
 
 def fit(run: Run, recipe: Recipe, dataset: Dataset, *, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
-    """Trains in that run folder from where its state is, from the beginning where it has none.
+    """`train` with a trainer made for that run."""
+    return train(Trainer(run, recipe, dataset), stop=stop)
 
-    Ends after the recipe's epochs, or with Stopped once `stop()` is true. Raises AnswerNo for a loss that is not
-    finite, SaveError where a file cannot be written.
+
+def train(trainer: "Trainer", *, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+    """Trains from where the run's state is, from the beginning where it has none.
+
+    Ends after the recipe's epochs, or with Stopped once `stop()` is true. Raises AnswerNo for a loss or a gradient
+    that is not finite, SaveError where a file cannot be written.
     """
-    with deterministic(recipe.train.deterministic):
-        trainer = Trainer(run, recipe, dataset)
-        state = run.load_state()
+    with deterministic(trainer.recipe.train.deterministic):
+        state = trainer.run.load_state()
         if state is not None:
             trainer.restore(state)
-        remove_leftovers(run.path)
+        remove_leftovers(trainer.run.path)
         yield trainer.started()
         yield from trainer.train(stop)
 
@@ -50,7 +56,10 @@ class StopRequestedError(Exception):
 
 
 class Trainer:
-    """A run in progress: model, optimiser and how far it is."""
+    """A run in progress: model, optimiser and how far it is. Made without touching a file.
+
+    Raises GlifError for settings that do not fit the device, the images or each other.
+    """
 
     def __init__(self, run: Run, recipe: Recipe, dataset: Dataset) -> None:
         self.run, self.recipe, self.dataset = run, recipe, dataset
@@ -68,10 +77,10 @@ class Trainer:
         self.steps = steps_per_epoch(len(self.split), recipe.data.batch_size)
         self.epoch, self.step = 0, 0
         self.totals: dict[str, Any] = dict(EMPTY_TOTALS)
-        self.train_seconds = 0.0
         self.best: dict[str, Any] | None = None
         self.lines: list[dict[str, Any]] = []
         self.saved_at = time.monotonic()
+        self.batches(step=self.steps)  # says now what of the augmentation does not fit
 
     def started(self) -> Started:
         """How the run is set up."""
@@ -106,9 +115,9 @@ class Trainer:
                 return
             yield EpochDone(line)
 
-    def train_epoch(self) -> Iterator[Event]:
-        """The steps of the epoch that are not done yet."""
-        batches = train_batches(
+    def batches(self, step: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The epoch's batches from `step` on."""
+        return train_batches(
             self.split,
             self.dataset.normalisation,
             len(self.dataset.classes),
@@ -116,10 +125,13 @@ class Trainer:
             self.recipe.augment,
             seed=self.recipe.train.seed,
             epoch=self.epoch,
-            start_step=self.step,
+            start_step=step,
         )
+
+    def train_epoch(self) -> Iterator[Event]:
+        """The steps of the epoch that are not done yet."""
         began = time.perf_counter()
-        for images, targets in batches:
+        for images, targets in self.batches(self.step):
             loss = self.train_step(images, targets)
             now = time.perf_counter()
             self.totals["seconds"] += now - began
@@ -130,7 +142,7 @@ class Trainer:
             yield Step(self.epoch + 1, self.step, loss, self.optimiser.param_groups[0]["lr"])
 
     def train_step(self, images: Tensor, targets: Tensor) -> float:
-        """One step of the optimiser; the loss of its batch. Raises AnswerNo where that is not finite."""
+        """One step of the optimiser; the loss of its batch. Raises AnswerNo where it or a gradient is not finite."""
         recipe = self.recipe
         step = self.epoch * self.steps + self.step
         warmup = recipe.optim.warmup_epochs * self.steps
@@ -146,31 +158,36 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
             logits = self.model.sequence(images)
         loss = loss_of(logits, targets, recipe.loss)
-        value = loss.item()
-        if not torch.isfinite(loss):
-            raise self.diverged(value)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
+        labels = targets.argmax(1) if targets.is_floating_point() else targets
+        right = (logits.detach().mean(0).argmax(1) == labels).sum()
+        # One wait for the device a step. A NaN inside the network makes no spike, so that the loss stays finite: the
+        # gradients tell.
+        value, size, correct = torch.stack([loss.detach(), norm.to(loss.dtype), right.to(loss.dtype)]).tolist()
+        if not (math.isfinite(value) and math.isfinite(size)):
+            raise self.diverged(f"the loss is `{value}` and the gradient's norm `{size}`")
         if recipe.optim.clip_norm:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.optim.clip_norm)
+            torch.nn.utils.clip_grads_with_norm_(self.model.parameters(), recipe.optim.clip_norm, norm)
         self.optimiser.step()
         if self.average is not None:
             self.average.update_parameters(self.model)
-        labels = targets.argmax(1) if targets.is_floating_point() else targets
         self.totals["loss"] += value * len(images)
-        self.totals["correct"] += int((logits.detach().mean(0).argmax(1) == labels).sum())
+        self.totals["correct"] += int(correct)
         self.totals["seen"] += len(images)
         return value
 
     def finish_epoch(self, stop: Callable[[], bool]) -> dict[str, Any]:
         """Evaluates, writes the epoch's line of metrics, saves. Raises StopRequestedError, with nothing changed."""
+        self.check_weights()
         validation = self.dataset.splits.get("validation")
         evaluation = self.evaluate(validation or self.split.take(MONITOR_IMAGES), stop)
         line = self.metrics_line(evaluation, validated=validation is not None)
         self.lines.append(line)
-        self.train_seconds += self.totals["seconds"]
         self.epoch, self.step, self.totals = self.epoch + 1, 0, dict(EMPTY_TOTALS)
-        if validation is not None and (self.best is None or evaluation.top1 > self.best["top1"]):
+        # Of equals the later: it was trained for longer, at a lower rate.
+        if validation is not None and (self.best is None or evaluation.top1 >= self.best["top1"]):
             self.best = {"epoch": self.epoch, "top1": evaluation.top1}
         self.run.write_metrics(self.lines)
         self.save()
@@ -243,6 +260,7 @@ class Trainer:
                 "split_seed": recipe.data.split_seed,
                 "image_size": recipe.data.image_size,
                 "epoch": self.epoch,
+                "step": self.step,
                 "epochs": recipe.train.epochs,
                 "seed": recipe.train.seed,
                 "precision": self.precision,
@@ -251,7 +269,11 @@ class Trainer:
         )
 
     def save(self) -> None:
-        """Replaces the trainer's state, all that going on needs; the model files follow from it."""
+        """Replaces the trainer's state, all that going on needs; the model files follow from it.
+
+        Raises AnswerNo, with the state before still there, for weights that are not finite.
+        """
+        self.check_weights()
         self.run.save_state(
             {
                 "model": self.model.state_dict(),
@@ -260,7 +282,6 @@ class Trainer:
                 "epoch": self.epoch,
                 "step": self.step,
                 "totals": self.totals,
-                "train_seconds": self.train_seconds,
                 "best": self.best,
                 "random": torch.get_rng_state(),
             }
@@ -281,11 +302,11 @@ class Trainer:
                 self.average.load_state_dict(state["average"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.epoch, self.step, self.totals = state["epoch"], state["step"], state["totals"]
-            self.train_seconds, self.best = state["train_seconds"], state["best"]
+            self.best = state["best"]
             torch.set_rng_state(state["random"])
         except (KeyError, RuntimeError, ValueError, TypeError) as error:
             raise CheckpointError(
-                f"the trainer's state in `{self.run.path}` does not fit its recipe: {str(error).splitlines()[0]}",
+                f"the trainer's state in `{self.run.path}` does not fit its recipe: {first_line(error)}",
                 "restore the recipe that the run was begun with, or begin a new run",
             ) from None
         self.lines = [line for line in self.run.metrics() if line["epoch"] <= self.epoch]
@@ -293,9 +314,15 @@ class Trainer:
         if self.epoch and not self.step:
             self.save_models()
 
-    def diverged(self, loss: float) -> AnswerNo:
-        """What to tell of a loss that is not finite."""
-        where = f"the loss is `{loss}` at step {self.step + 1} of epoch {self.epoch + 1}"
+    def check_weights(self) -> None:
+        """Raises AnswerNo for weights or running statistics that are not finite."""
+        bad = next((name for name, value in self.model.state_dict().items() if not value.isfinite().all()), None)
+        if bad is not None:
+            raise self.diverged(f"`{bad}` is not finite")
+
+    def diverged(self, what: str) -> AnswerNo:
+        """What to tell of a number that is not finite."""
+        where = f"{what} at step {min(self.step + 1, self.steps)} of epoch {self.epoch + 1}"
         rate = self.optimiser.param_groups[0]["lr"]
         good = f"the last good checkpoint is `{self.run.last}`" if self.run.last.is_file() else "no checkpoint yet"
         return AnswerNo(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from glifcli.models import SpikingNetwork
+from glifcli.models.network import SpikingNetwork
 from glifcli.models.tdbn import TdBN
 from glifcli.neurons.base import Neuron
 from glifcli.neurons.glif import GATES, GLIF

@@ -1,9 +1,10 @@
 """The run folder: where a run's recipe, environment, metrics, models and trainer state lie."""
 
+import contextlib
 import io
 import json
-import pickle
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,26 @@ from glifcli.errors import CheckpointError, GlifError
 from glifcli.files import make_folder, remove_leftovers, save_error, write_atomically
 from glifcli.recipe import Recipe
 
+try:
+    import fcntl
+except ImportError:  # Windows has no flock
+    fcntl = None  # type: ignore[assignment]
+
 RECIPE, ENVIRONMENT, METRICS, TRAINER = "recipe.toml", "env.json", "metrics.jsonl", "trainer.pt"
-REPORT, REPORT_TEXT, GATES, CURVES = "report.json", "report.md", "gates.png", "curves.png"
-FILES = (RECIPE, ENVIRONMENT, METRICS, TRAINER, REPORT, REPORT_TEXT, GATES, CURVES, BEST, LAST)
+REPORT, REPORT_TEXT = "report.json", "report.md"
+GATES, CURVES, RATES = "gates.png", "curves.png", "rates.png"
+FILES = (RECIPE, ENVIRONMENT, METRICS, TRAINER, REPORT, REPORT_TEXT, GATES, CURVES, RATES, BEST, LAST)
 STATE_FORMAT = 1
+
+
+def first_line(error: Exception) -> str:
+    """What an exception says in a line."""
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder; each file in it is replaced as a whole, metrics.jsonl is added to."""
+    """A run folder. Each file in it is replaced as a whole, so that a kill leaves the old one or the new."""
 
     path: Path
 
@@ -44,6 +56,35 @@ class Run:
     def holds_run(self) -> bool:
         """Whether a run was begun here."""
         return any((self.path / name).exists() for name in FILES)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Within it this process alone trains here. Makes the folder. Raises GlifError where another one does."""
+        make_folder(self.path)
+        if fcntl is None:
+            yield
+            return
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise GlifError(
+                    f"another process trains in `{self.path}`", "wait for its end, or give another `--output`"
+                ) from None
+            except OSError:
+                pass  # a file system without locks
+            yield
+        finally:
+            os.close(folder)
+
+    def is_locked(self) -> bool:
+        """Whether a process trains here now."""
+        try:
+            with self.locked():
+                return False
+        except GlifError:
+            return True
 
     def check_free(self, *, force: bool) -> None:
         """Raises GlifError where the folder cannot take a new run; with `force`, one that is there may go."""
@@ -87,16 +128,13 @@ class Run:
         self.write(name, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; one that a kill cut short is left out."""
+        """The lines of metrics.jsonl. Raises CheckpointError for one that is not JSON."""
         path = self.path / METRICS
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        found = []
-        for line in lines:
-            try:
-                found.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
-        return found
+        try:
+            return [json.loads(line) for line in lines]
+        except json.JSONDecodeError as error:
+            raise CheckpointError(f"`{path}` is damaged: {error}", "remove the line that is not JSON") from None
 
     def write_metrics(self, lines: Iterable[dict[str, Any]]) -> None:
         """Replaces metrics.jsonl. Raises SaveError."""
@@ -115,9 +153,9 @@ class Run:
             return None
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        except Exception as error:  # the unpickler raises nearly anything for a damaged file
             raise CheckpointError(
-                f"cannot read the trainer's state `{path}`: {str(error).splitlines()[0]}",
+                f"cannot read the trainer's state `{path}`: {first_line(error)}",
                 f"its weights are also in `{self.last}`; begin a new run, or restore the file from a copy",
             ) from None
         if not isinstance(state, dict) or state.get("format") != STATE_FORMAT:

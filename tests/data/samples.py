@@ -40,4 +40,4 @@ def make_split(count: int = 20, channels: int = 3, side: int = 8, classes: int =
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (count, channels, side, side), dtype=torch.uint8, generator=generator)
     pixels[:, :, 0, 0] = torch.arange(count, dtype=torch.uint8)[:, None]
-    return Split(MemoryImages(pixels, (side, side)), torch.arange(count) % classes)
+    return Split(MemoryImages(pixels), torch.arange(count) % classes)

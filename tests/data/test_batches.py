@@ -60,7 +60,7 @@ def test_steps_are_augmented_differently() -> None:
     pixels = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
     pixels[..., 4, 4] = 255
     base = make_split(1)
-    split = Split(type(base.images)(pixels.expand(8, 3, 8, 8), (8, 8)), torch.zeros(8, dtype=torch.int64))
+    split = Split(type(base.images)(pixels.expand(8, 3, 8, 8)), torch.zeros(8, dtype=torch.int64))
     batches = run(split, Augment(crop_padding=2))
     assert not torch.equal(batches[0][0], batches[1][0])
 
@@ -162,3 +162,8 @@ def test_corrupt_image_is_named(workers: int, budget: int, tmp_path: Path, monke
         run(data.splits["train"], workers=workers)
     assert caught.value.message == f"image `{bad}` cannot be decoded: cannot identify image file"
     assert caught.value.hint.endswith(f"rm {bad}")
+
+
+def test_take_is_spread_over_the_split() -> None:
+    split = make_split(10)
+    assert torch.equal(split.take(5).labels, split.labels[::2])

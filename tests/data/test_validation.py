@@ -40,11 +40,6 @@ def test_too_few_images_for_the_classes() -> None:
     assert "data.validation" in caught.value.hint
 
 
-def test_seed_beyond_numpys() -> None:
-    with pytest.raises(DataError, match="split_seed"):
-        load_dataset(Data(validation=0.1, split_seed=2**32))
-
-
 def test_normalisation_leaves_validation_out() -> None:
     whole = load_dataset(Data())
     divided = load_dataset(Data(validation=0.5))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from glifcli.errors import ModelError
-from glifcli.models import MODELS, create_model
+from glifcli.models.registry import MODELS, create_model
 from glifcli.neurons.config import NeuronConfig
 
 SMALL = {"resnet19": 0.125, "resnet18": 0.125, "smallnet": 0.25}

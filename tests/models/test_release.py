@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from glifcli.models import create_model
+from glifcli.models.registry import create_model
 from glifcli.neurons.config import NeuronConfig
 from tests.models.release import CHECKPOINTS, our_name, state_dict
 

@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from glifcli.models import create_model
+from glifcli.models.registry import create_model
 from glifcli.reports.document import comparison_json, engineering, evaluation_json, gates_json, markdown
 from glifcli.reports.evaluation import evaluate
 from glifcli.reports.gates import compare, gate_report
@@ -76,7 +76,16 @@ def test_json_comes_back_the_same(neuron, batches):
 def test_markdown(full):
     text = markdown(full, metrics(3, 3), 'name = "digits"\n')
     top1 = f"{100 * full['accuracy']['top1']:.2f} %"
-    for part in (top1, "curves.png", "gates.png", 'name = "digits"', "Horowitz", "`stem.conv`", "3 epochs"):
+    for part in (
+        top1,
+        "curves.png",
+        "rates.png",
+        "gates.png",
+        'name = "digits"',
+        "Horowitz",
+        "`stem.conv`",
+        "3 epochs",
+    ):
         assert part in text
     for layer in full["firing_rate"]["layers"]:
         assert f"| `{layer['name']}` | {layer['rate']:.4f} |" in text

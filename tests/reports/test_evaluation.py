@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional as F
 
 from glifcli.errors import AnswerNo, GlifError
-from glifcli.models import create_model
+from glifcli.models.registry import create_model
 from glifcli.reports.evaluation import evaluate
 from tests.reports.conftest import CPU, hooks, lively
 

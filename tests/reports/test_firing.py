@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from glifcli.errors import GlifError
-from glifcli.models import create_model
+from glifcli.models.registry import create_model
 from glifcli.reports.firing import FiringCounter
 from tests.reports.conftest import hand_image, hand_network, hooks, lively
 

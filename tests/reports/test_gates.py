@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from glifcli.errors import GlifError
-from glifcli.models import create_model
+from glifcli.models.registry import create_model
 from glifcli.neurons.config import NeuronConfig
 from glifcli.reports.gates import BINS, compare, csv_text, gate_report, statistics
 

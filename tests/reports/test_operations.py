@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from glifcli.models import create_model
+from glifcli.models.registry import create_model
 from glifcli.ops import Constants
 from glifcli.reports.firing import FiringCounter
 from glifcli.reports.operations import OperationCounter, fan_out, neuron_operations

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from glifcli.errors import GlifError
-from glifcli.models import create_model
+from glifcli.models.registry import create_model
 from glifcli.neurons.config import NeuronConfig
 from glifcli.reports.firing import FiringRates, LayerRate
 from glifcli.reports.gates import gate_report
 from glifcli.reports.plots import curves_plot, gates_plot, rates_plot
-from glifcli.reports.ridges import density
+from glifcli.reports.plots.gates import density
 
 
 def metrics(epochs, layers, *, gates=True, validated=True):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from glifcli.models import create_model
+from glifcli.models.registry import create_model
 from glifcli.reports.document import comparison_json, gates_json
 from glifcli.reports.gates import compare, gate_report
 from glifcli.reports.tables import (

@@ -24,7 +24,7 @@ def dataset() -> Dataset:
         for image, label in zip(pixels, labels.tolist(), strict=True):
             row, column = 4 * (label // 2), 4 * (label % 2)
             image[0, row : row + 4, column : column + 4] += 90
-        splits[name] = Split(MemoryImages(pixels.to(torch.uint8), (8, 8)), labels)
+        splits[name] = Split(MemoryImages(pixels.to(torch.uint8)), labels)
     return Dataset("digits", ("a", "b", "c", "d"), 1, (8, 8), splits, Normalisation((0.3,), (0.2,)))
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from glifcli.models import create_model
+from glifcli.models.registry import create_model
 from glifcli.models.tdbn import TdBN
 from glifcli.neurons.config import NeuronConfig
 from glifcli.recipe import Loss, Optim

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from glifcli.reports.drawing import BLUE, GREY, INK, RED, dress, new_figure, png
 from glifcli.reports.firing import FiringRates
+from glifcli.reports.plots.drawing import BLUE, GREY, INK, RED, dress, new_figure, png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

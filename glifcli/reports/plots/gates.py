@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from glifcli.errors import GlifError
-from glifcli.reports.drawing import (
+from glifcli.reports.gates import Array, LayerGates
+from glifcli.reports.plots.drawing import (
     BLUE,
     FAINT,
     GREEN,
@@ -20,7 +21,6 @@ from glifcli.reports.drawing import (
     say,
     whole_ticks,
 )
-from glifcli.reports.gates import Array, LayerGates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from glifcli.errors import GlifError
-from glifcli.reports.drawing import (
+from glifcli.reports.plots.drawing import (
     BLUE,
     GREEN,
     GREY,

@@ -1,0 +1,3 @@
+"""The names of the networks, for checks that need no torch."""
+
+NAMES = ("resnet19", "resnet18", "smallnet")
