@@ -1,6 +1,5 @@
 """`glif train`."""
 
-import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -89,7 +88,7 @@ def train(
         if recipe is not None or output is not None or force:
             raise GlifError(
                 "`--resume` goes on with a run in its own folder by its own recipe",
-                f"leave the recipe, `--output` and `--force` out: `{resume_command(run)}`",
+                f"leave the recipe, `--output` and `--force` out: `{run.resume_command}`",
             )
         go_on(
             run,
@@ -150,7 +149,7 @@ def resumed_recipe(run: "Run", overrides: dict[str, Any]) -> "Recipe":
         if key not in recipes.PLACE_KEYS and before[key] != now[key]:
             raise GlifError(
                 f"a resumed run keeps its recipe: its `{key}` is `{before[key]}`, not `{now[key]}`",
-                f"`{resume_command(run)}`, or begin a new run with another `--output`",
+                f"`{run.resume_command}`, or begin a new run with another `--output`",
             )
     return settled(wanted)
 
@@ -178,13 +177,8 @@ def same_recipe(run: "Run", wanted: "Recipe") -> None:
     if different:
         raise GlifError(
             f"the run in `{run.path}` has another recipe than the one asked for: " + "; ".join(different),
-            f"`{resume_command(run)}` goes on with it as it is; another `--output` begins a new run",
+            f"`{run.resume_command}` goes on with it as it is; another `--output` begins a new run",
         )
-
-
-def resume_command(run: "Run") -> str:
-    """The command that goes on with the run."""
-    return f"glif train --resume {shlex.quote(str(run.path))}"
 
 
 def slug(name: str) -> str:
@@ -224,11 +218,11 @@ def go_on(run: "Run", recipe: "Recipe", *, begin: bool, dry_run: bool, force: bo
             report = train_and_report(trainer, quiet=quiet)
         except SaveError as error:
             raise SaveError(
-                error.message, f"{error.hint}: `{resume_command(run)}` goes on with what was saved last"
+                error.message, f"{error.hint}: `{run.resume_command}` goes on with what was saved last"
             ) from error
         except KeyboardInterrupt:
             raise Interrupted(
-                f"interrupted; what was saved last is in `{run.path}`", f"`{resume_command(run)}` goes on with it"
+                f"interrupted; what was saved last is in `{run.path}`", f"`{run.resume_command}` goes on with it"
             ) from None
     answer_report(run, report, json=json, quiet=quiet)
 
@@ -247,7 +241,7 @@ def train_and_report(trainer: "Trainer", *, quiet: bool) -> dict[str, Any]:
         if isinstance(last, Stopped):
             raise Interrupted(
                 f"stopped after step {last.step} of epoch {last.epoch + 1}, all saved in `{run.path}`",
-                f"`{resume_command(run)}` goes on",
+                f"`{run.resume_command}` goes on",
             )
 
         def until_stopped(batches: "Batches") -> "Batches":

@@ -4,6 +4,8 @@ import contextlib
 import io
 import json
 import os
+import shlex
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +55,11 @@ class Run:
         """The model that the run stands for: the best on the validation split, else the last."""
         return self.best if self.best.is_file() else self.last
 
+    @property
+    def resume_command(self) -> str:
+        """The command that goes on with the run."""
+        return f"glif train --resume {shlex.quote(str(self.path))}"
+
     def holds_run(self) -> bool:
         """Whether a run was begun here."""
         return any((self.path / name).exists() for name in FILES)
@@ -93,7 +100,7 @@ class Run:
         if self.holds_run() and not force:
             raise GlifError(
                 f"the folder `{self.path}` holds a run",
-                f"`glif train --resume {self.path}` goes on with it, `--force` replaces it",
+                f"`{self.resume_command}` goes on with it, `--force` replaces it",
             )
         if self.path.is_dir() and any(self.path.iterdir()) and not force:
             raise GlifError(
@@ -109,8 +116,9 @@ class Run:
         except OSError as error:
             raise save_error(self.path, error) from error
         remove_leftovers(self.path)
-        self.write_json(ENVIRONMENT, environment)
+        # The recipe first: with it a run is there and can be resumed, without it there is none.
         self.write(RECIPE, recipes.to_toml(recipe).encode())
+        self.write_json(ENVIRONMENT, environment)
 
     def recipe(self) -> Recipe:
         """The recipe that the run was begun with. Raises GlifError where the folder holds no run."""
@@ -152,7 +160,9 @@ class Run:
         if not path.is_file():
             return None
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                state = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # the unpickler raises nearly anything for a damaged file
             raise CheckpointError(
                 f"cannot read the trainer's state `{path}`: {first_line(error)}",

@@ -31,6 +31,14 @@ def test_json_has_the_keys_of_the_contract(glif: Glif, finished_run: Path, monke
         assert layer["nearest"].keys() == {"leak", "conductance", "reset"}
 
 
+def test_a_long_name_in_json_is_neither_wrapped_nor_taken_for_markup(glif: Glif, finished_run: Path) -> None:
+    name = "[bold]" + "long " * 40 + ".safetensors"
+    Path(name).write_bytes((finished_run / "best.safetensors").read_bytes())
+    code, out, _ = glif("inspect-gates", name, "--json")
+    assert code == 0
+    assert json.loads(out)["checkpoint"] == name
+
+
 def test_the_flag_is_the_same_as_the_argument(glif: Glif, finished_run: Path) -> None:
     assert glif("inspect-gates", finished_run, "--json") == glif(
         "inspect-gates", "--checkpoint", finished_run, "--json"

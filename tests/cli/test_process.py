@@ -29,7 +29,7 @@ def from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_a_run_that_then_goes_on(number: int) -> None:
     # The epoch is long enough that the signal, sent at the end of the first, comes before the end of the last.
-    arguments = [*SHORT, "--epochs", "3", "--batch-size", "16", "--output", "run"]
+    arguments = [*SHORT, "--epochs", "3", "--batch-size", "16", "--time-steps", "1", "--output", "run"]
     process = subprocess.Popen([*GLIF, "train", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for line in process.stderr:

@@ -43,8 +43,8 @@ from tests.data.samples import write_folder, write_image
         (["--device", "cpu:1"], "the device `cpu:1` is not there", "`--device cpu`"),
         (["--device", "meta"], "the device `meta` holds no numbers", "`--device cpu`"),
         (["--dataset", "imagefolder"], "data set `imagefolder` needs a folder", "`--data-dir FOLDER`"),
-        (["--dataset", "imagefolder", "--data-dir", "no"], "data folder `no` does not exist", "`--data-dir FOLDER`"),
-        (["--dataset", "cifar10", "--data-dir", "no"], "`cifar10` is not in `no`", "`--download`"),
+        (["--dataset", "imagefolder", "--data-dir", "no"], "/no` does not exist", "`--data-dir FOLDER`"),
+        (["--dataset", "cifar10", "--data-dir", "no"], "/no`, or is damaged", "`--download`"),
         (["--set", "data.validation=5000"], "`data.validation=5000` asks for 5000 of 1437", "`data.validation=0.1`"),
         (["--output", "/proc/none/run"], "cannot write `/proc/none/run`", "`--output`"),
     ],
@@ -90,14 +90,14 @@ def test_a_recipe_that_is_a_file_and_in_the_zoo(refused) -> None:
     Path("digits").mkdir()
     Path("digits/smallnet").write_text("")
     err = refused("train", "digits/smallnet")
-    assert "`digits/smallnet` is a file here and a recipe of the zoo" in err
-    assert "`./digits/smallnet`" in err
+    assert "`digits/smallnet` is a file here and, in the zoo, `digits/smallnet`" in err
+    assert "`glif train ./digits/smallnet` for the file" in err
 
 
 def test_an_empty_data_folder(refused) -> None:
     Path("photos").mkdir()
     err = refused("train", "--dataset", "imagefolder", "--data-dir", "photos", "--output", "run")
-    assert "data folder `photos` has no folders" in err
+    assert f"data folder `{Path.cwd()}/photos` has no folders" in err
     assert "`train/<class>/*.jpg`" in err
 
 
@@ -106,15 +106,15 @@ def test_a_text_file_named_jpg(refused, split: str) -> None:
     write_folder(Path("photos"), {"train": {"cat": 20, "dog": 20}, "test": {"cat": 2, "dog": 2}})
     Path(f"photos/{split}/cat/note.jpg").write_text("not an image")
     err = refused("train", "--dataset", "imagefolder", "--data-dir", "photos", "--output", "run", *SHORT)
-    assert f"image `photos/{split}/cat/note.jpg` cannot be decoded" in err
-    assert f"rm photos/{split}/cat/note.jpg" in err
+    assert f"image `{Path.cwd()}/photos/{split}/cat/note.jpg` cannot be decoded" in err
+    assert f"rm {Path.cwd()}/photos/{split}/cat/note.jpg" in err
 
 
 def test_an_image_of_another_size(refused) -> None:
     write_folder(Path("photos"), {"train": {"cat": 20, "dog": 20}, "test": {"cat": 2, "dog": 2}})
     write_image(Path("photos/train/dog/wide.png"), size=(8, 12))
     err = refused("train", "--dataset", "imagefolder", "--data-dir", "photos", "--output", "run", *SHORT)
-    assert "`photos/train/dog/wide.png` is `12x8`" in err
+    assert "/photos/train/dog/wide.png` is `12x8`" in err
     assert "`data.image_size=8`" in err
 
 
