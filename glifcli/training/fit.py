@@ -8,15 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from glifcli import __version__
-from glifcli.checkpoint import FORMAT, Metadata, save
+from glifcli.checkpoint import Metadata, save
 from glifcli.data import Dataset, Split, eval_batches, steps_per_epoch, train_batches
 from glifcli.device import DTYPES, choose_device, choose_precision, deterministic
 from glifcli.errors import AnswerNo, CheckpointError
 from glifcli.files import remove_leftovers
 from glifcli.models.network import SpikingNetwork
 from glifcli.models.registry import ModelConfig, from_config
-from glifcli.neurons.glif import GATES
 from glifcli.ops import choose_backend
 from glifcli.recipe import Recipe
 from glifcli.reports.evaluation import Evaluation, evaluate
@@ -24,6 +22,7 @@ from glifcli.training.average import make_average
 from glifcli.training.events import EpochDone, Event, Started, Step, Stopped
 from glifcli.training.losses import loss_of
 from glifcli.training.optimiser import lr_scale, make_optimiser, rates, set_rates
+from glifcli.training.records import metadata_of, metrics_line
 from glifcli.training.run import Run, first_line
 
 # Without a validation split, firing rates are read from this many training images.
@@ -183,7 +182,15 @@ class Trainer:
         self.check_weights()
         validation = self.dataset.splits.get("validation")
         evaluation = self.evaluate(validation or self.split.take(MONITOR_IMAGES), stop)
-        line = self.metrics_line(evaluation, validated=validation is not None)
+        line = metrics_line(
+            self.judged(),
+            evaluation,
+            self.totals,
+            rates(self.optimiser),
+            epoch=self.epoch + 1,
+            step=(self.epoch + 1) * self.steps,
+            validated=validation is not None,
+        )
         self.lines.append(line)
         self.epoch, self.step, self.totals = self.epoch + 1, 0, dict(EMPTY_TOTALS)
         # Of equals the later: it was trained for longer, at a lower rate.
@@ -216,57 +223,9 @@ class Trainer:
         state = self.judged().state_dict()
         return {name: value.float() if value.dtype == torch.float64 else value for name, value in state.items()}
 
-    def metrics_line(self, evaluation: Evaluation, *, validated: bool) -> dict[str, Any]:
-        """The epoch's line of metrics.jsonl."""
-        totals = self.totals
-        return {
-            "epoch": self.epoch + 1,
-            "step": (self.epoch + 1) * self.steps,
-            "train_loss": totals["loss"] / totals["seen"],
-            "train_accuracy": totals["correct"] / totals["seen"],
-            "val_loss": evaluation.loss if validated else None,
-            "val_top1": evaluation.top1 if validated else None,
-            "val_top5": evaluation.top5 if validated else None,
-            "lr": rates(self.optimiser),
-            "images_per_second": totals["seen"] / totals["seconds"],
-            "seconds": totals["seconds"],
-            "firing_rate": {
-                "network": evaluation.firing_rate.network,
-                "layers": {layer.name: layer.rate for layer in evaluation.firing_rate.layers},
-            },
-            "gates": mean_gates(self.judged()),
-        }
-
     def metadata(self) -> Metadata:
         """What the model files say of the model."""
-        recipe, dataset = self.recipe, self.dataset
-        return Metadata(
-            format=FORMAT,
-            architecture=recipe.model.name,
-            classes=len(dataset.classes),
-            time_steps=recipe.model.time_steps,
-            in_channels=dataset.channels,
-            width=recipe.model.width,
-            neuron=recipe.neuron,
-            image_size=dataset.image_size,
-            mean=dataset.normalisation.mean,
-            std=dataset.normalisation.std,
-            class_names=dataset.classes,
-            made={
-                "glif": __version__,
-                "description": recipe.description,
-                "dataset": recipe.data.dataset,
-                "validation": recipe.data.validation,
-                "split_seed": recipe.data.split_seed,
-                "image_size": recipe.data.image_size,
-                "epoch": self.epoch,
-                "step": self.step,
-                "epochs": recipe.train.epochs,
-                "seed": recipe.train.seed,
-                "precision": self.precision,
-                "ema": recipe.train.ema,
-            },
-        )
+        return metadata_of(self.recipe, self.dataset, precision=self.precision, epoch=self.epoch, step=self.step)
 
     def save(self) -> None:
         """Replaces the trainer's state, all that going on needs; the model files follow from it.
@@ -343,13 +302,3 @@ def build(recipe: Recipe, dataset: Dataset) -> SpikingNetwork:
         neuron=recipe.neuron,
     )
     return from_config(config, recipe.train.backend)
-
-
-@torch.no_grad()
-def mean_gates(model: SpikingNetwork) -> dict[str, dict[str, float]]:
-    """The mean of each gate of each layer; nothing for neurons without gates."""
-    found = {}
-    for name, neuron in model.neurons():
-        values = neuron.values()
-        found[name] = {gate: values[gate].mean().item() for gate in GATES if gate in values}
-    return found
