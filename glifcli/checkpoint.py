@@ -28,7 +28,7 @@ class Metadata:
     """What a model file says of its model.
 
     normalisation: mean and standard deviation for each channel that images (0 to 1) are normalised with.
-    image_size: height and width that it was trained on. made: how it was made (data set, split, recipe, epoch,
+    image_size: height and width that it was trained on. made: how it was made (data set, split, epoch,
     seed, precision, version), for people and for `glif eval` to find the same data again.
     """
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import errno
+import glob
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from glifcli.errors import SaveError
@@ -11,19 +13,19 @@ HINTS = {
     errno.ENOSPC: "free some space on that disk, then try again",
     errno.EDQUOT: "free some of your quota on that disk, then try again",
     errno.EFBIG: "the file is larger than the file system or a limit (`ulimit -f`) allows: write elsewhere",
-    errno.EACCES: "give a folder that you may write to with `--output`",
-    errno.EPERM: "give a folder that you may write to with `--output`",
-    errno.EROFS: "the disk is read-only: give another folder with `--output`",
-    errno.ENOTDIR: "a part of the path is a file: give another folder with `--output`",
-    errno.EEXIST: "a file stands where a folder is to be: give another folder with `--output`",
-    errno.ENOENT: "make the folder first, or give another with `--output`",
+    errno.EACCES: "give a folder that you may write to",
+    errno.EPERM: "give a folder that you may write to",
+    errno.EROFS: "the disk is read-only: give another folder",
+    errno.ENOTDIR: "a part of the path is a file: give another path",
+    errno.EEXIST: "a file stands where a folder is to be: give another folder",
+    errno.ENOENT: "make the folder first, or give another path",
 }
 
 
 def save_error(path: Path, error: OSError) -> SaveError:
     """What to tell the user of a write that the system refused."""
     reason = error.strerror or str(error)
-    return SaveError(f"cannot write `{path}`: {reason}", HINTS.get(error.errno or 0, "write elsewhere with `--output`"))
+    return SaveError(f"cannot write `{path}`: {reason}", HINTS.get(error.errno or 0, "give another path"))
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -56,11 +58,20 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Removes the temporary files that a killed process left in that folder."""
-    for leftover in folder.glob(".*.tmp"):
+def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
+    """Removes the temporary files that a killed process left of the files of those names in that folder."""
+    for leftover in (path for name in names for path in folder.glob(f".{glob.escape(name)}.*.tmp")):
         with contextlib.suppress(OSError):
             leftover.unlink()
+
+
+def check_writable(path: Path) -> None:
+    """Raises SaveError where something new at that path could not be written. Changes nothing."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise SaveError(f"the output `{path}` is to be in `{folder}`, a file", "give a path in a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise SaveError(f"the folder `{folder}` cannot be written to", "give a path in another folder")
 
 
 def make_folder(path: Path) -> None:

@@ -1,7 +1,7 @@
 """Recipes: TOML in, frozen dataclasses out, every problem reported at once.
 
-A recipe is all that a training run depends on. Types and bounds stand on the fields below; `resolve` reads a
-file, applies overrides such as `optim.lr=0.05`, and checks the whole.
+A recipe is all that a training run depends on. Types and bounds stand on the fields below; `read` takes
+a file, `check` applies overrides such as `optim.lr=0.05` and checks the whole.
 """
 
 import dataclasses
@@ -165,7 +165,7 @@ def check(tables: Mapping[str, Any], source: str, overrides: Mapping[str, Any] |
         else:
             problems.append(unknown_key(dotted))
     try:
-        recipe = ADAPTER.validate_json(json.dumps(merged, default=str))
+        recipe = ADAPTER.validate_json(json.dumps(merged, default=repr_of))
     except ValidationError as error:
         problems += [explain(dict(details)) for details in error.errors()]
         problems += name_problems(*(name_at(merged, *path) for path in NAMED))
@@ -202,6 +202,11 @@ def keys() -> list[str]:
         else:
             found.append(field.name)
     return found
+
+
+def repr_of(value: object) -> dict[str, str]:
+    """What a TOML date or time is checked as: of a type that no key has."""
+    return {type(value).__name__: str(value)}
 
 
 def unknown_key(dotted: str) -> str:

@@ -52,8 +52,7 @@ def evaluate(
 ) -> None:
     """Report accuracy, loss, firing rates, operations, energy and gates of a model.
 
-    The data set and its split are those that the model was trained with; the images are resized and normalised as
-    they were then.
+    Unless told otherwise it reads the test split of the model's own data set, sized and normalised as in training.
     """
     from glifcli.checkpoint import find, read_metadata
     from glifcli.cli.progress import watched

@@ -24,7 +24,7 @@ def complete_dataset(incomplete: str) -> Iterable[str]:
 def setting(flag: str, text: str, **more: Any) -> Any:
     """An option for a value, which the variable GLIF_<NAME> can give too."""
     name = flag.removeprefix("--").replace("-", "_").upper()
-    return typer.Option(flag, help=text, envvar=f"GLIF_{name}", show_envvar=False, show_default=False, **more)
+    return typer.Option(flag, help=text, envvar=f"GLIF_{name}", show_default=False, **more)
 
 
 DataDir = Annotated[
@@ -53,7 +53,7 @@ Assignments = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
-OutputFile = Annotated[Path | None, typer.Option("--output", "-o", help="Write the JSON report to a file too.")]
+OutputFile = Annotated[Path | None, typer.Option("--output", help="Write the JSON report to a file too.")]
 
 
 def given(**values: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from glifcli.errors import GlifError, SaveError
-from glifcli.files import make_folder, write_atomically
+from glifcli.files import check_writable, make_folder, write_atomically
 
 # Tables keep this width where no terminal gives one.
 PLAIN_WIDTH = 120
@@ -117,11 +117,7 @@ def check_output(path: Path, *, force: bool) -> None:
         raise GlifError(f"the output `{path}` is not a file that can be replaced", "give the path of a file")
     if path.exists() and path.stat().st_size and not force:
         raise GlifError(f"the file `{path}` exists", "give another path, or add `--force`")
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if not folder.is_dir():
-        raise GlifError(f"the output `{path}` is to be in `{folder}`, a file", "give a path in a folder")
-    if not os.access(folder, os.W_OK):
-        raise GlifError(f"the folder `{folder}` cannot be written to", "give a path in another folder")
+    check_writable(path)
 
 
 def write_output(path: Path, content: bytes, *, force: bool) -> None:

@@ -23,7 +23,7 @@ def bar(quiet: bool) -> Iterator[Progress]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[detail]}"),
     )
-    with Progress(*columns, console=err, disable=quiet or not err.is_terminal, transient=True) as progress:
+    with Progress(*columns, console=err, disable=quiet or not err.file.isatty(), transient=True) as progress:
         yield progress
 
 

@@ -1,5 +1,7 @@
 """`glif train`."""
 
+import re
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,14 +19,24 @@ if TYPE_CHECKING:
     from glifcli.training.run import Run
 
 DEFAULT = "digits/smallnet"
+# What a run computes and a GLIF_ variable can give, with the parameter of `train` that carries it.
+FROM_ENVIRONMENT = {
+    "train.epochs": "epochs",
+    "data.batch_size": "batch_size",
+    "model.time_steps": "time_steps",
+    "data.dataset": "dataset",
+    "train.precision": "precision",
+    "train.seed": "seed",
+}
 EXAMPLES = (
     "[bold]glif train[/]\n\n"
     "[bold]glif train cifar10/resnet19 --download --output runs/first[/]\n\n"
-    "[bold]glif train cifar10/resnet19 --dataset imagefolder --data-dir photos --set model.width=0.25[/]"
+    "[bold]glif train cifar10/resnet19 --dataset imagefolder --data-dir photos --set data.image_size=32[/]"
 )
 
 
 def train(
+    context: typer.Context,
     recipe: Annotated[
         str | None,
         typer.Argument(
@@ -85,7 +97,11 @@ def train(
     ) | dict(recipes.parse_set(assignment) for assignment in assignments or [])
     if resume is not None and resume != "auto":
         run = Run(Path(resume))
-        if recipe is not None or output is not None or force:
+        # A variable set for new runs says nothing of this one, but for where it runs.
+        for key, name in FROM_ENVIRONMENT.items():
+            if from_environment(context, name):
+                overrides.pop(key, None)
+        if recipe is not None or (output is not None and not from_environment(context, "output")) or force:
             raise GlifError(
                 "`--resume` goes on with a run in its own folder by its own recipe",
                 f"leave the recipe, `--output` and `--force` out: `{run.resume_command}`",
@@ -109,6 +125,12 @@ def train(
             return
     run = Run(output or new_folder(name))
     go_on(run, resolved, begin=True, dry_run=dry_run, force=force, json=json, quiet=quiet)
+
+
+def from_environment(context: typer.Context, name: str) -> bool:
+    """Whether a GLIF_ variable gave that parameter its value."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "ENVIRONMENT"
 
 
 def resolve(reference: str, overrides: dict[str, Any]) -> tuple[str, "Recipe"]:
@@ -163,7 +185,8 @@ def unfinished(name: str, output: Path | None) -> "Run | None":
 
     if output is not None:
         return Run(output) if (output / RECIPE).is_file() else None
-    folders = Path("runs").glob(f"{slug(name)}-*")
+    pattern = re.compile(re.escape(slug(name)) + r"-\d{8}-\d{6}(-\d+)?")
+    folders = [path for path in Path("runs").glob("*") if pattern.fullmatch(path.name)]
     waiting = [path for path in folders if (path / RECIPE).is_file() and not (path / REPORT).is_file()]
     runs = [Run(path) for path in sorted(waiting, key=lambda path: (path / RECIPE).stat().st_mtime)]
     return next((run for run in reversed(runs) if not run.is_locked()), None)
@@ -199,21 +222,26 @@ def go_on(run: "Run", recipe: "Recipe", *, begin: bool, dry_run: bool, force: bo
     from glifcli.device import choose_device
     from glifcli.environment import environment
     from glifcli.ops import choose_backend
+    from glifcli.recipe import to_toml
     from glifcli.training.fit import Trainer
+    from glifcli.training.run import RECIPE
 
     choose_backend(recipe.train.backend, choose_device(recipe.train.device))
     if begin:
         run.check_free(force=force)
+    if dry_run:
+        answer_plan(run, recipe, json=json)
+        return
     dataset = load_dataset(recipe.data)
     trainer = Trainer(run, recipe, dataset)
-    if dry_run:
-        answer_plan(trainer, json=json)
-        return
     for split in dataset.splits.values():
         split.images.prepare()
     with run.locked():
         if begin:
+            run.check_free(force=force)
             run.create(recipe, environment())
+        else:
+            run.write(RECIPE, to_toml(recipe).encode())
         try:
             report = train_and_report(trainer, quiet=quiet)
         except SaveError as error:
@@ -232,12 +260,12 @@ def train_and_report(trainer: "Trainer", *, quiet: bool) -> dict[str, Any]:
     from glifcli.cli.progress import draw, watched
     from glifcli.cli.stopping import stop_requests
     from glifcli.training.events import Stopped
-    from glifcli.training.fit import train as events
+    from glifcli.training.fit import fit
     from glifcli.training.report import write_report
 
     run = trainer.run
     with stop_requests(quiet) as stop:
-        last = draw(events(trainer, stop=stop), quiet)
+        last = draw(fit(trainer, stop=stop), quiet)
         if isinstance(last, Stopped):
             raise Interrupted(
                 f"stopped after step {last.step} of epoch {last.epoch + 1}, all saved in `{run.path}`",
@@ -261,24 +289,33 @@ def train_and_report(trainer: "Trainer", *, quiet: bool) -> dict[str, Any]:
 
 def answer_report(run: "Run", report: dict[str, Any], *, json: bool, quiet: bool) -> None:
     """What a finished run shows."""
-    from glifcli.reports.tables import energy_table, layers_table, summary_table
+    from glifcli.reports.tables import energy_table, gates_table, layers_table, summary_table
 
     if json:
         keys = ("run_dir", "checkpoint", "epochs", "accuracy", "train_seconds")
         answer_json({**{key: report[key] for key in keys}, "images_per_second": report["train_images_per_second"]})
         return
-    answer(summary_table(report), layers_table(report), energy_table(report))
+    gates = gates_table(report["gates"]["layers"])
+    answer(summary_table(report), layers_table(report), energy_table(report), gates)
     answer_text(f"report: {run.path / 'report.md'}")
-    note(f"next: glif inspect-gates {run.path}", quiet=quiet)
+    note(f"next: glif inspect-gates {shlex.quote(str(run.path))}", quiet=quiet)
 
 
-def answer_plan(trainer: "Trainer", *, json: bool) -> None:
-    """What `--dry-run` shows."""
+def answer_plan(run: "Run", recipe: "Recipe", *, json: bool) -> None:
+    """What `--dry-run` shows. Only a folder of images is looked into, for its classes."""
     import dataclasses
 
+    from glifcli.data import load_dataset
+    from glifcli.data.names import FIXED
     from glifcli.recipe import to_toml
+    from glifcli.training.fit import build
 
-    recipe, path, parameters = trainer.recipe, trainer.run.path, trainer.started().parameters
+    if recipe.data.dataset in FIXED:
+        classes, channels = FIXED[recipe.data.dataset]
+    else:
+        dataset = load_dataset(recipe.data)
+        classes, channels = len(dataset.classes), dataset.channels
+    path, parameters = run.path, sum(parameter.numel() for parameter in build(recipe, classes, channels).parameters())
     if json:
         answer_json({"recipe": dataclasses.asdict(recipe), "parameters": parameters, "run_dir": str(path)})
         return

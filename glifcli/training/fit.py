@@ -18,24 +18,20 @@ from glifcli.models.registry import ModelConfig, from_config
 from glifcli.ops import choose_backend
 from glifcli.recipe import Recipe
 from glifcli.reports.evaluation import Evaluation, evaluate
+from glifcli.reports.judge import BATCH_SIZE
 from glifcli.training.average import make_average
 from glifcli.training.events import EpochDone, Event, Started, Step, Stopped
 from glifcli.training.losses import loss_of
 from glifcli.training.optimiser import lr_scale, make_optimiser, rates, set_rates
 from glifcli.training.records import metadata_of, metrics_line
-from glifcli.training.run import Run, first_line
+from glifcli.training.run import FILES, TRAINER, Run, first_line
 
 # Without a validation split, firing rates are read from this many training images.
 MONITOR_IMAGES = 512
 EMPTY_TOTALS = {"loss": 0.0, "correct": 0, "seen": 0, "seconds": 0.0}
 
 
-def fit(run: Run, recipe: Recipe, dataset: Dataset, *, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
-    """`train` with a trainer made for that run."""
-    return train(Trainer(run, recipe, dataset), stop=stop)
-
-
-def train(trainer: "Trainer", *, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+def fit(trainer: "Trainer", *, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
     """Trains from where the run's state is, from the beginning where it has none.
 
     Ends after the recipe's epochs, or with Stopped once `stop()` is true. Raises AnswerNo for a loss or a gradient
@@ -43,9 +39,14 @@ def train(trainer: "Trainer", *, stop: Callable[[], bool] = lambda: False) -> It
     """
     with deterministic(trainer.recipe.train.deterministic):
         state = trainer.run.load_state()
+        if state is None and trainer.run.last.is_file():
+            raise CheckpointError(
+                f"`{trainer.run.path}` holds a model but no `{TRAINER}`, so that its training cannot go on",
+                "restore that file, or begin a new run with another `--output`",
+            )
         if state is not None:
             trainer.restore(state)
-        remove_leftovers(trainer.run.path)
+        remove_leftovers(trainer.run.path, FILES)
         yield trainer.started()
         yield from trainer.train(stop)
 
@@ -67,7 +68,9 @@ class Trainer:
         self.dtype = DTYPES[self.precision]
         self.backend = choose_backend(recipe.train.backend, self.device)
         torch.manual_seed(recipe.train.seed)
-        self.model = build(recipe, dataset).to(self.device).to(memory_format=torch.channels_last)
+        self.model = (
+            build(recipe, len(dataset.classes), dataset.channels).to(self.device).to(memory_format=torch.channels_last)
+        )
         if self.dtype == torch.float64:
             self.model.double()
         self.optimiser = make_optimiser(self.model, recipe.optim)
@@ -205,7 +208,7 @@ class Trainer:
         """Accuracy, loss and firing rates on a split. Raises StopRequestedError."""
 
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
-            for batch in eval_batches(split, self.dataset.normalisation, max(self.recipe.data.batch_size, 128)):
+            for batch in eval_batches(split, self.dataset.normalisation, max(self.recipe.data.batch_size, BATCH_SIZE)):
                 if stop():
                     raise StopRequestedError
                 yield batch
@@ -269,6 +272,11 @@ class Trainer:
                 "restore the recipe that the run was begun with, or begin a new run",
             ) from None
         self.lines = [line for line in self.run.metrics() if line["epoch"] <= self.epoch]
+        if len(self.lines) != self.epoch:
+            raise CheckpointError(
+                f"the metrics in `{self.run.path}` cover {len(self.lines)} epochs, its state {self.epoch}",
+                "restore `metrics.jsonl`, or begin a new run with another `--output`",
+            )
         self.run.write_metrics(self.lines)
         if self.epoch and not self.step:
             self.save_models()
@@ -291,13 +299,13 @@ class Trainer:
         )
 
 
-def build(recipe: Recipe, dataset: Dataset) -> SpikingNetwork:
-    """The network of the recipe for that data set."""
+def build(recipe: Recipe, classes: int, channels: int) -> SpikingNetwork:
+    """The network of the recipe for images of that many classes and channels."""
     config = ModelConfig(
         name=recipe.model.name,
-        classes=len(dataset.classes),
+        classes=classes,
         time_steps=recipe.model.time_steps,
-        in_channels=dataset.channels,
+        in_channels=channels,
         width=recipe.model.width,
         neuron=recipe.neuron,
     )

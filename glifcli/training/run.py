@@ -16,7 +16,7 @@ import torch
 from glifcli import recipe as recipes
 from glifcli.checkpoint import BEST, LAST
 from glifcli.errors import CheckpointError, GlifError
-from glifcli.files import make_folder, remove_leftovers, save_error, write_atomically
+from glifcli.files import check_writable, make_folder, remove_leftovers, save_error, write_atomically
 from glifcli.recipe import Recipe
 
 try:
@@ -106,6 +106,7 @@ class Run:
             raise GlifError(
                 f"the folder `{self.path}` is not empty", "give a new one with `--output`, or add `--force`"
             )
+        check_writable(self.path / RECIPE)
 
     def create(self, recipe: Recipe, environment: dict[str, Any]) -> None:
         """Begins a run in the folder, in place of one that is there. Raises SaveError."""
@@ -115,7 +116,7 @@ class Run:
                 (self.path / name).unlink(missing_ok=True)
         except OSError as error:
             raise save_error(self.path, error) from error
-        remove_leftovers(self.path)
+        remove_leftovers(self.path, FILES)
         # The recipe first: with it a run is there and can be resumed, without it there is none.
         self.write(RECIPE, recipes.to_toml(recipe).encode())
         self.write_json(ENVIRONMENT, environment)
@@ -140,8 +141,8 @@ class Run:
         path = self.path / METRICS
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
         try:
-            return [json.loads(line) for line in lines]
-        except json.JSONDecodeError as error:
+            return [dict(json.loads(line)) for line in lines]
+        except (ValueError, TypeError) as error:
             raise CheckpointError(f"`{path}` is damaged: {error}", "remove the line that is not JSON") from None
 
     def write_metrics(self, lines: Iterable[dict[str, Any]]) -> None:

@@ -16,7 +16,7 @@ from glifcli.reports.evaluation import evaluate
 from glifcli.training import fit as fit_module
 from glifcli.training import run as run_module
 from glifcli.training.events import EpochDone, Event, Started, Step, Stopped
-from glifcli.training.fit import fit
+from glifcli.training.fit import Trainer
 from glifcli.training.run import Run
 
 MakeRecipe = Callable[..., Recipe]
@@ -38,6 +38,10 @@ def same_weights(a: Run, b: Run, name: str = "last.safetensors") -> bool:
 
 def timeless(run: Run) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if key not in TIMES} for line in run.metrics()]
+
+
+def fit(run: Run, recipe: Recipe, dataset: Dataset, *, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+    return fit_module.fit(Trainer(run, recipe, dataset), stop=stop)
 
 
 def train_until(events: Iterator[Event], steps: int) -> None:
@@ -244,10 +248,10 @@ def test_a_weight_that_is_not_finite_is_never_saved(
     # A NaN current makes no spike and a finite loss: only gradients or weights can tell.
     recipe = make_recipe(train__save_minutes=1e-9)
     run = make_run("run", recipe)
-    trainer = fit_module.Trainer(run, recipe, dataset)
+    trainer = Trainer(run, recipe, dataset)
 
     def poisoned() -> None:
-        for event in fit_module.train(trainer):
+        for event in fit_module.fit(trainer):
             if isinstance(event, EpochDone):
                 trainer.model.state_dict()[where].fill_(float("nan"))
 
@@ -264,7 +268,7 @@ def test_settings_that_do_not_fit_the_images_are_told_before_anything_is_written
     dataset: Dataset, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
     with pytest.raises(GlifError, match="cutout"):
-        fit_module.Trainer(Run(tmp_path / "run"), make_recipe(augment__cutout=16), dataset)
+        Trainer(Run(tmp_path / "run"), make_recipe(augment__cutout=16), dataset)
     assert not (tmp_path / "run").exists()
 
 

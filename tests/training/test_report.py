@@ -7,7 +7,7 @@ import pytest
 
 from glifcli.data import Dataset
 from glifcli.recipe import Recipe
-from glifcli.training.fit import fit
+from glifcli.training.fit import Trainer, fit
 from glifcli.training.report import mean_speed, write_report
 from glifcli.training.run import FILES, REPORT, REPORT_TEXT, Run
 
@@ -20,7 +20,7 @@ def test_everything_is_there(
     if not validation:
         dataset.splits.pop("validation")  # type: ignore[attr-defined]
     run = make_run("run", recipe)
-    list(fit(run, recipe, dataset))
+    list(fit(Trainer(run, recipe, dataset)))
     watched = []
     report = write_report(run, recipe, dataset, watch=lambda batches, total: watched.append(total) or batches)
     missing = {name for name in FILES if not (run.path / name).is_file()}
