@@ -76,7 +76,7 @@ def test_make_folder(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_a_killed_process_go(tmp_path: Path) -> None:
-    for name in (".a.123.tmp", "a", ".keep", "b.tmp"):
+    for name in (".a.123.tmp", "a", ".keep", "b.tmp", ".notes.tmp", ".notes.1.tmp"):
         (tmp_path / name).touch()
-    remove_leftovers(tmp_path)
-    assert {file.name for file in tmp_path.iterdir()} == {"a", ".keep", "b.tmp"}
+    remove_leftovers(tmp_path, ["a"])
+    assert {file.name for file in tmp_path.iterdir()} == {"a", ".keep", "b.tmp", ".notes.tmp", ".notes.1.tmp"}

@@ -28,6 +28,10 @@ COMMANDS = [
 NEEDS_IMAGES = [command for command in COMMANDS if "cifar" in command or "--data-dir" in command]
 
 
+def test_nothing_is_left_to_fill_in() -> None:
+    assert "@@" not in README
+
+
 def test_there_are_commands_of_both_kinds() -> None:
     assert len(COMMANDS) >= 8
     assert 0 < len(NEEDS_IMAGES) < len(COMMANDS)

@@ -46,7 +46,7 @@ from tests.data.samples import write_folder, write_image
         (["--dataset", "imagefolder", "--data-dir", "no"], "/no` does not exist", "`--data-dir FOLDER`"),
         (["--dataset", "cifar10", "--data-dir", "no"], "/no`, or is damaged", "`--download`"),
         (["--set", "data.validation=5000"], "`data.validation=5000` asks for 5000 of 1437", "`data.validation=0.1`"),
-        (["--output", "/proc/none/run"], "cannot write `/proc/none/run`", "`--output`"),
+        (["--output", "/proc/none/run"], "cannot write `/proc/none/run`", "give another path"),
     ],
 )
 def test_train_refuses(refused, arguments: list[str], error: str, hint: str) -> None:
@@ -142,7 +142,9 @@ def test_an_output_that_is_a_file(refused, output: str) -> None:
 
 def test_an_output_below_a_file(refused) -> None:
     Path("note.txt").write_text("x")
-    assert "cannot write `note.txt/run`: Not a directory" in refused("train", "--output", "note.txt/run")
+    err = refused("train", "--output", "note.txt/run")
+    assert "note.txt`, a file" in err
+    assert "give a path in a folder" in err
 
 
 @pytest.mark.parametrize(

@@ -343,3 +343,26 @@ def test_the_recipe_in_the_run_folder_is_the_one_trained(finished_run: Path) -> 
     recipe = recipes.check(recipes.read(finished_run / "recipe.toml"), "`run`")
     assert (recipe.train.epochs, recipe.model.width, recipe.data.batch_size) == (1, 0.25, 128)
     assert json.loads((finished_run / "env.json").read_text())["glif"]
+
+
+def test_a_dry_run_needs_no_images(glif) -> None:
+    result = glif("train", "cifar100/resnet19", "--dry-run", "--data-dir", "none", "--json")
+    assert result.code == 0
+    assert json.loads(result.out)["parameters"] == 12658432
+    assert not list(Path().iterdir())
+
+
+def test_a_variable_for_new_runs_does_not_refuse_a_resume(glif, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert glif("train", *SHORT, "--output", "run").code == 0
+    for name, value in (("OUTPUT", "other"), ("EPOCHS", "7"), ("SEED", "3"), ("BATCH_SIZE", "16")):
+        monkeypatch.setenv(f"GLIF_{name}", value)
+    assert glif("train", "--resume", "run").code == 0
+    assert glif("train", "--resume", "run", "--epochs", "7").code == 2
+
+
+def test_resume_auto_leaves_the_runs_of_other_recipes(glif) -> None:
+    other = Path("runs/digits-smallnet-wide-20260101-000000")
+    other.mkdir(parents=True)
+    (other / "recipe.toml").write_text("[train]\nepochs = 9\n")
+    assert glif("train", *SHORT, "--resume", "auto").code == 0
+    assert [path.name for path in other.iterdir()] == ["recipe.toml"]

@@ -280,3 +280,26 @@ def test_one_process_a_run_folder(make_recipe: MakeRecipe, make_run: MakeRun) ->
         with pytest.raises(GlifError, match="another process trains"), run.locked():
             pass
     assert not run.is_locked()
+
+
+def test_a_run_without_its_state_is_not_begun_again(
+    dataset: Dataset, make_recipe: MakeRecipe, make_run: MakeRun
+) -> None:
+    recipe = make_recipe(train__epochs=1)
+    run = make_run("run", recipe)
+    list(fit(run, recipe, dataset))
+    (run.path / "trainer.pt").unlink()
+    before = run.last.read_bytes()
+    with pytest.raises(CheckpointError, match=r"no `trainer\.pt`"):
+        list(fit(run, recipe, dataset))
+    assert run.last.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", ["", '{"epoch": 1', "3"])
+def test_damaged_metrics_are_told(damage: str, dataset: Dataset, make_recipe: MakeRecipe, make_run: MakeRun) -> None:
+    recipe = make_recipe(train__epochs=1)
+    run = make_run("run", recipe)
+    list(fit(run, recipe, dataset))
+    (run.path / "metrics.jsonl").write_text(damage)
+    with pytest.raises(CheckpointError, match="metrics"):
+        list(fit(run, recipe, dataset))
