@@ -15,7 +15,7 @@ import torch
 
 from glifcli import recipe as recipes
 from glifcli.checkpoint import BEST, LAST
-from glifcli.errors import CheckpointError, GlifError
+from glifcli.errors import CheckpointError, GlifError, SaveError
 from glifcli.files import check_writable, make_folder, remove_leftovers, save_error, write_atomically
 from glifcli.recipe import Recipe
 
@@ -118,8 +118,13 @@ class Run:
             raise save_error(self.path, error) from error
         remove_leftovers(self.path, FILES)
         # The recipe first: with it a run is there and can be resumed, without it there is none.
-        self.write(RECIPE, recipes.to_toml(recipe).encode())
-        self.write_json(ENVIRONMENT, environment)
+        try:
+            self.write(RECIPE, recipes.to_toml(recipe).encode())
+            self.write_json(ENVIRONMENT, environment)
+        except SaveError:
+            with contextlib.suppress(OSError):
+                self.path.rmdir()  # only where nothing was written
+            raise
 
     def recipe(self) -> Recipe:
         """The recipe that the run was begun with. Raises GlifError where the folder holds no run."""
