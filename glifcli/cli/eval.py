@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "[bold]glif eval --checkpoint runs/digits-smallnet-20261123-120000[/]\n\n"
-    "[bold]glif eval --checkpoint best.safetensors --data-dir photos --json[/]\n\n"
+    "[bold]glif eval --checkpoint runs/photos --data-dir photos --json[/]\n\n"
     "[bold]glif eval --checkpoint runs/first --min-accuracy 0.9[/]"
 )
 
 
 def evaluate(
+    context: typer.Context,
     checkpoint: Annotated[str, typer.Option("--checkpoint", help="A model file or a run folder.", metavar="REF")],
     dataset: options.DatasetName = None,
     data_dir: options.DataDir = None,
@@ -73,6 +74,7 @@ def evaluate(
     path = find(checkpoint)
     metadata = read_metadata(path)
     settings = data_settings(path, metadata, dataset, data_dir, download)
+    options.check_data_dir(context, settings.dataset)
     data = load_dataset(settings, needed(split, settings))
     if split not in data.splits:
         raise DataError(f"the model was trained without a split `{split}` of `{data.name}`", "evaluate `--split test`")

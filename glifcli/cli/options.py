@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from glifcli.errors import GlifError
+
 
 def complete_recipe(incomplete: str) -> Iterable[str]:
     """Recipe names of the zoo that begin like that, for shell completion."""
@@ -59,3 +61,19 @@ OutputFile = Annotated[Path | None, typer.Option("--output", help="Write the JSO
 def given(**values: Any) -> dict[str, Any]:
     """The recipe keys that options set: `data__batch_size=32` as `data.batch_size`, None and False left out."""
     return {key.replace("__", "."): value for key, value in values.items() if value is not None and value is not False}
+
+
+def from_environment(context: typer.Context, name: str) -> bool:
+    """Whether a GLIF_ variable gave that parameter its value."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "ENVIRONMENT"
+
+
+def check_data_dir(context: typer.Context, dataset: str) -> None:
+    """Raises GlifError for a `--data-dir` typed beside a data set that reads no folder."""
+    folder = context.params.get("data_dir")
+    if folder is not None and dataset == "digits" and not from_environment(context, "data_dir"):
+        raise GlifError(
+            f"`--data-dir {folder}` has no meaning for the data set `digits`, which reads no folder",
+            f"add `--dataset imagefolder` to read the images in `{folder}`",
+        )

@@ -67,6 +67,8 @@ def draw(events: Iterable[Event], quiet: bool) -> Event:
 def headline(started: Started) -> str:
     """Where and how the run goes."""
     done = f", resumed after epoch {started.epoch}, step {started.step}" if started.epoch or started.step else ""
+    if started.epoch == started.epochs:
+        done = ", trained to its end already: only the report is made anew"
     return (
         f"{started.run_dir}: {started.parameters:,} parameters, {started.images:,} images, "
         f"{started.epochs} epochs of {started.steps_per_epoch} steps, device {started.device}, "

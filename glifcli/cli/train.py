@@ -99,9 +99,9 @@ def train(
         run = Run(Path(resume))
         # A variable set for new runs says nothing of this one, but for where it runs.
         for key, name in FROM_ENVIRONMENT.items():
-            if from_environment(context, name):
+            if options.from_environment(context, name):
                 overrides.pop(key, None)
-        if recipe is not None or (output is not None and not from_environment(context, "output")) or force:
+        if recipe is not None or (output is not None and not options.from_environment(context, "output")) or force:
             raise GlifError(
                 "`--resume` goes on with a run in its own folder by its own recipe",
                 f"leave the recipe, `--output` and `--force` out: `{run.resume_command}`",
@@ -117,6 +117,7 @@ def train(
         )
         return
     name, resolved = resolve(DEFAULT if recipe is None else recipe, overrides)
+    options.check_data_dir(context, resolved.data.dataset)
     if resume == "auto":
         found = unfinished(name, output)
         if found is not None:
@@ -125,12 +126,6 @@ def train(
             return
     run = Run(output or new_folder(name))
     go_on(run, resolved, begin=True, dry_run=dry_run, force=force, json=json, quiet=quiet)
-
-
-def from_environment(context: typer.Context, name: str) -> bool:
-    """Whether a GLIF_ variable gave that parameter its value."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "ENVIRONMENT"
 
 
 def resolve(reference: str, overrides: dict[str, Any]) -> tuple[str, "Recipe"]:

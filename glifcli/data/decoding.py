@@ -128,7 +128,7 @@ def size_error(path: str, image: "Image", size: tuple[int, int]) -> DataError:
     height, width = size
     return DataError(
         f"image `{path}` is `{image.width}x{image.height}` but the first one is `{width}x{height}`",
-        f"set `data.image_size={min(size)}` to scale and crop all images to one size",
+        f"add `--set data.image_size={min(size)}`, or another size, to scale and crop all images to it",
     )
 
 

@@ -115,7 +115,7 @@ def test_an_image_of_another_size(refused) -> None:
     write_image(Path("photos/train/dog/wide.png"), size=(8, 12))
     err = refused("train", "--dataset", "imagefolder", "--data-dir", "photos", "--output", "run", *SHORT)
     assert "/photos/train/dog/wide.png` is `12x8`" in err
-    assert "`data.image_size=8`" in err
+    assert "`--set data.image_size=8`" in err
 
 
 def test_an_output_folder_that_holds_a_run(refused, finished_run: Path) -> None:

@@ -84,7 +84,7 @@ def test_variables_override_the_recipe_and_flags_override_them(glif: Glif, monke
         "GLIF_BACKEND": ("reference", "train", "backend", "reference"),
         "GLIF_BATCH_SIZE": ("16", "data", "batch_size", 16),
         "GLIF_DATA_DIR": ("elsewhere", "data", "data_dir", str(Path.cwd() / "elsewhere")),
-        "GLIF_DATASET": ("digits", "data", "dataset", "digits"),
+        "GLIF_DATASET": ("cifar10", "data", "dataset", "cifar10"),
         "GLIF_TIME_STEPS": ("2", "model", "time_steps", 2),
     }
     for name, (text, *_) in variables.items():
@@ -95,7 +95,20 @@ def test_variables_override_the_recipe_and_flags_override_them(glif: Glif, monke
     for _, table, key, value in variables.values():
         assert resolved[table][key] == value
     assert "# run folder: named\n" in result.out
-    result = glif("train", "--dry-run", "--epochs", "9", "--seed", "4", "--data-dir", "here", "--output", "other")
+    result = glif(
+        "train",
+        "--dry-run",
+        "--epochs",
+        "9",
+        "--seed",
+        "4",
+        "--data-dir",
+        "here",
+        "--dataset",
+        "mnist",
+        "--output",
+        "other",
+    )
     resolved = plan(result)
     assert (resolved["train"]["epochs"], resolved["train"]["seed"]) == (9, 4)
     assert resolved["data"]["data_dir"] == str(Path.cwd() / "here")
@@ -207,7 +220,7 @@ def test_a_finished_run_is_reported_again(glif: Glif) -> None:
     # A setting that the run has already changes nothing.
     code, _, err = glif("train", "--resume", "run", "--epochs", "1")
     assert code == 0
-    assert "resumed after epoch 1, step 0" in err
+    assert "trained to its end already" in err
     assert json.loads(Path("run/report.json").read_text())["epoch"] == 1
     assert Path("run/last.safetensors").read_bytes() == before
 
@@ -366,3 +379,15 @@ def test_resume_auto_leaves_the_runs_of_other_recipes(glif) -> None:
     (other / "recipe.toml").write_text("[train]\nepochs = 9\n")
     assert glif("train", *SHORT, "--resume", "auto").code == 0
     assert [path.name for path in other.iterdir()] == ["recipe.toml"]
+
+
+def test_a_folder_of_images_is_not_silently_left_unread(glif, refused, finished_run: Path) -> None:
+    err = refused("train", "--data-dir", "photos")
+    assert "`--data-dir photos` has no meaning for the data set `digits`" in err
+    assert "`--dataset imagefolder`" in err
+    assert "has no meaning" in refused("eval", "--checkpoint", finished_run, "--data-dir", "photos")
+
+
+def test_a_folder_in_the_environment_is_for_the_sets_that_read_one(glif, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLIF_DATA_DIR", "photos")
+    assert glif("train", "--dry-run").code == 0

@@ -31,6 +31,7 @@ def _rate(axes: "Axes", rates: FiringRates) -> None:
     _bars(axes, values, [f"{value:.3g}" for value in values], BLUE)
     axes.axvline(rates.network, color=INK, linewidth=1.5, linestyle="--", label=f"network {rates.network:.3g}")
     axes.set_xlim(0, 1.18 * max([*values, rates.network, 0.01]))
+    axes.locator_params(axis="x", nbins=5)
     axes.legend(fontsize=10, frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderpad=0)
 
 
