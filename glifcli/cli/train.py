@@ -94,13 +94,15 @@ def train(
         train__backend=backend,
         train__seed=seed,
         train__deterministic=deterministic,
-    ) | dict(recipes.parse_set(assignment) for assignment in assignments or [])
+    )
     if resume is not None and resume != "auto":
-        run = Run(Path(resume))
         # A variable set for new runs says nothing of this one, but for where it runs.
         for key, name in FROM_ENVIRONMENT.items():
             if options.from_environment(context, name):
                 overrides.pop(key, None)
+    overrides |= dict(recipes.parse_set(assignment) for assignment in assignments or [])
+    if resume is not None and resume != "auto":
+        run = Run(Path(resume))
         if recipe is not None or (output is not None and not options.from_environment(context, "output")) or force:
             raise GlifError(
                 "`--resume` goes on with a run in its own folder by its own recipe",

@@ -35,7 +35,8 @@ def fit(trainer: "Trainer", *, stop: Callable[[], bool] = lambda: False) -> Iter
     """Trains from where the run's state is, from the beginning where it has none.
 
     Ends after the recipe's epochs, or with Stopped once `stop()` is true. Raises AnswerNo for a loss or a gradient
-    that is not finite, SaveError where a file cannot be written.
+    that is not finite, SaveError where a file cannot be written, CheckpointError
+    for a state that cannot be taken up.
     """
     with deterministic(trainer.recipe.train.deterministic):
         state = trainer.run.load_state()
