@@ -58,7 +58,7 @@ def evaluate(
     from glifcli.checkpoint import find, read_metadata
     from glifcli.cli.progress import watched
     from glifcli.data import load_dataset
-    from glifcli.device import DTYPES, choose_device
+    from glifcli.device import DTYPES, choose_device, choose_precision
     from glifcli.ops import choose_backend
     from glifcli.reports.judge import BATCH_SIZE, judge
     from glifcli.reports.tables import energy_table, gates_table, layers_table, summary_table
@@ -70,9 +70,10 @@ def evaluate(
     if output is not None:
         check_output(output, force=force)
     chosen = choose_device(device or "auto")
-    choose_backend(backend or "auto", chosen)
     path = find(checkpoint)
     metadata = read_metadata(path)
+    precision = choose_precision(precision or as_trained(metadata, chosen), chosen)
+    choose_backend(backend or "auto", chosen, DTYPES[precision])
     settings = data_settings(path, metadata, dataset, data_dir, download)
     options.check_data_dir(context, settings.dataset)
     data = load_dataset(settings, needed(split, settings))
@@ -85,7 +86,7 @@ def evaluate(
             data,
             split,
             device=str(chosen),
-            precision=precision or as_trained(metadata, chosen),
+            precision=precision,
             backend=backend or "auto",
             batch_size=batch_size or BATCH_SIZE,
             watch=watch,

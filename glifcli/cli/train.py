@@ -216,14 +216,15 @@ def new_folder(name: str) -> Path:
 def go_on(run: "Run", recipe: "Recipe", *, begin: bool, dry_run: bool, force: bool, json: bool, quiet: bool) -> None:
     """Checks all that can be checked before the run begins, then trains and answers."""
     from glifcli.data import load_dataset
-    from glifcli.device import choose_device
+    from glifcli.device import DTYPES, choose_device, choose_precision
     from glifcli.environment import environment
     from glifcli.ops import choose_backend
     from glifcli.recipe import to_toml
     from glifcli.training.fit import Trainer
     from glifcli.training.run import RECIPE
 
-    choose_backend(recipe.train.backend, choose_device(recipe.train.device))
+    device = choose_device(recipe.train.device)
+    choose_backend(recipe.train.backend, device, DTYPES[choose_precision(recipe.train.precision, device)])
     if begin:
         run.check_free(force=force)
     if dry_run:

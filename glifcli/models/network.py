@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from glifcli.errors import ModelError
 from glifcli.models.tdbn import TdBN
 from glifcli.neurons.base import Neuron
+from glifcli.ops import Current
 
 NeuronMaker = Callable[[int], Neuron]
 
@@ -15,6 +16,23 @@ NeuronMaker = Callable[[int], Neuron]
 def over_time(layer: nn.Module, x: Tensor) -> Tensor:
     """A layer for [N, ...] applied to each time step of [T, B, ...]."""
     return layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+def fire(neuron: Neuron, *inputs: tuple[TdBN, Tensor], repeats: int = 1) -> Tensor:
+    """Spikes [T, B, C, H, W] of neurons that take in the sum of the inputs, each normalised.
+
+    inputs: what convolutions gave, [T, B, C, H, W], or [1, B, C, H, W] that `repeats` at every step. On a fused
+    backend norm, sum and neurons are one step, and neither the norm's output nor the sum is ever stored.
+    """
+    backend = neuron.chosen_backend(inputs[0][1])
+    if backend != "reference" and inputs[0][1].numel():
+        return neuron(Current(tuple(norm.branch(y, backend, repeats) for norm, y in inputs), neuron.time_steps))
+    total: Tensor | None = None
+    for norm, y in inputs:
+        current = norm(y.flatten(0, 1), repeats=repeats).unflatten(0, y.shape[:2])
+        total = current if total is None else total + current
+    assert total is not None
+    return neuron(total.expand(neuron.time_steps, *total.shape[1:]))
 
 
 class Stem(nn.Module):
@@ -30,9 +48,8 @@ class Stem(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Spikes [T, B, C, H, W] of images [B, C, H, W] or event frames [B, T, C, H, W]."""
         if x.dim() == 4:
-            current = self.norm(self.conv(x), repeats=self.time_steps)
-            return self.neuron(current.unsqueeze(0).expand(self.time_steps, *current.shape))
-        return self.neuron(over_time(self.norm, over_time(self.conv, x.transpose(0, 1))))
+            return fire(self.neuron, (self.norm, self.conv(x).unsqueeze(0)), repeats=self.time_steps)
+        return fire(self.neuron, (self.norm, over_time(self.conv, x.transpose(0, 1))))
 
 
 class SpikingNetwork(nn.Module):

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from glifcli.models.network import NeuronMaker, SpikingNetwork, Stem, initialise, over_time, scaled
+from glifcli.models.network import NeuronMaker, SpikingNetwork, Stem, fire, initialise, over_time, scaled
 from glifcli.models.tdbn import BRANCH, TdBN
 
 # (blocks, channels, stride of the first block) of each stage.
@@ -20,9 +20,6 @@ class Shortcut(nn.Module):
         self.conv = nn.Identity() if same else nn.Conv2d(in_channels, channels, 1, stride, bias=False)
         self.norm = TdBN(channels, BRANCH)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.conv(x))
-
 
 class Block(nn.Module):
     """conv-tdBN-neuron-conv-tdBN, plus the shortcut, then a neuron. Spikes [T, B, C, H, W] in and out."""
@@ -38,9 +35,9 @@ class Block(nn.Module):
         self.neuron2 = make_neuron(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = self.neuron1(over_time(self.norm1, over_time(self.conv1, x)))
-        current = over_time(self.norm2, over_time(self.conv2, inner))
-        return self.neuron2(current + over_time(self.shortcut, x))
+        inner = fire(self.neuron1, (self.norm1, over_time(self.conv1, x)))
+        passed = over_time(self.shortcut.conv, x)
+        return fire(self.neuron2, (self.norm2, over_time(self.conv2, inner)), (self.shortcut.norm, passed))
 
 
 def resnet(

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from glifcli.models.network import NeuronMaker, SpikingNetwork, Stem, initialise, over_time, scaled
+from glifcli.models.network import NeuronMaker, SpikingNetwork, Stem, fire, initialise, over_time, scaled
 from glifcli.models.tdbn import TdBN
 
 
@@ -16,7 +16,7 @@ class Layer(nn.Module):
         self.neuron = make_neuron(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.neuron(over_time(self.norm, over_time(self.conv, x)))
+        return fire(self.neuron, (self.norm, over_time(self.conv, x)))
 
 
 def smallnet(in_channels: int, classes: int, time_steps: int, width: float, make_neuron: NeuronMaker) -> SpikingNetwork:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from glifcli.neurons.base import THRESHOLD
+from glifcli.ops import Branch, batch_moments
 
 # Two branches that meet in a residual sum are scaled so that the sum has the variance of one.
 BRANCH = 1 / math.sqrt(2)
@@ -50,6 +51,30 @@ class TdBN(nn.BatchNorm2d):
                 kept = (1 - self.momentum) * self.running_var
                 self.running_var.copy_(kept + ratio * (variance - kept))
         return output
+
+    def branch(self, y: Tensor, backend: str, repeats: int = 1) -> Branch:
+        """The same output for y [T or 1, B, C, H, W], not carried out, for the fused backend of that name."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        if self.training:
+            y, mean, variance = batch_moments(y, backend)
+            self._follow(mean.detach(), variance.detach(), repeats * y.numel() // y.shape[2])
+        else:
+            mean, variance = self.running_mean, self.running_var
+        scale = self.weight * (self.scale * THRESHOLD) * torch.rsqrt(variance + self.eps)
+        return Branch(y, scale, self.bias - mean * scale)
+
+    @torch.no_grad()
+    def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        """Moves the running statistics towards those of a batch of `count` values a channel."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        self.num_batches_tracked.add_(1)
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+        unbiased = variance * (count / max(count - 1, 1))
+        self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
 
     def extra_repr(self) -> str:
         return f"{self.num_features}, scale={self.scale:.4g}"

@@ -6,7 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from glifcli.errors import ModelError
-from glifcli.ops import Constants, State, choose_backend, glif_sequence
+from glifcli.ops import (
+    Constants,
+    Current,
+    State,
+    check_backend,
+    choose_backend,
+    current_spikes,
+    glif_sequence,
+    glif_spikes,
+)
 from glifcli.ops.surrogate import find
 
 # Values at the start of training, after the sigmoid (arXiv 2210.13768, section 4 and its released code).
@@ -33,7 +42,7 @@ class Neuron(nn.Module):
                 "both are 1 or more",
             )
         find(surrogate)
-        choose_backend(backend)
+        check_backend(backend)
         self.channels = channels
         self.time_steps = time_steps
         self.surrogate = surrogate
@@ -55,23 +64,30 @@ class Neuron(nn.Module):
         """The nearest named behaviour of its leak, its conductance and its reset."""
         raise NotImplementedError
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Spikes of a whole sequence from rest. Raises ModelError where T, C or the rank does not fit."""
-        if x.dim() >= 3 and x.shape[0] != self.time_steps:
+    def forward(self, x: Tensor | Current) -> Tensor:
+        """Spikes of a whole sequence from rest. Raises ModelError where T, C or the rank does not fit.
+
+        A Current, which is a sum not carried out, is for a fused backend.
+        """
+        if len(x.shape) >= 3 and x.shape[0] != self.time_steps:
             raise ModelError(
                 f"the input has {x.shape[0]} time steps, the neuron {self.time_steps}",
                 "the input's first dimension is time: [T, B, C, *space]",
             )
-        return self.sequence(x)[0]
+        self._check_channels(x)
+        if isinstance(x, Current):
+            return current_spikes(
+                x, self.constants(), surrogate=self.surrogate, backend=self.chosen_backend(x.branches[0].y)
+            )
+        return glif_spikes(x, self.constants(), surrogate=self.surrogate, backend=self.backend)
+
+    def chosen_backend(self, x: Tensor) -> str:
+        """The backend that currents such as `x` run on. Raises ModelError where the neuron's own cannot."""
+        return choose_backend(self.backend, x.device, x.dtype)
 
     def sequence(self, x: Tensor, state: State | None = None, first_step: int = 0) -> tuple[Tensor, State]:
         """(spikes, state) of the piece of a sequence that begins at time step `first_step` in the given state."""
-        if x.dim() < 3 or x.shape[2] != self.channels:
-            raise ModelError(
-                f"the input has shape {list(x.shape)}, the neuron {self.channels} channels in the third "
-                "dimension of three or more",
-                "give it the shape [T, B, C, *space]: time steps, batch, channels, then space if any",
-            )
+        self._check_channels(x)
         last_step = first_step + x.shape[0]
         if first_step < 0 or last_step > self.time_steps:
             raise ModelError(
@@ -80,6 +96,14 @@ class Neuron(nn.Module):
             )
         constants = self.constants().steps(first_step, last_step)
         return glif_sequence(x, constants, state, surrogate=self.surrogate, backend=self.backend)
+
+    def _check_channels(self, x: Tensor | Current) -> None:
+        if len(x.shape) < 3 or x.shape[2] != self.channels:
+            raise ModelError(
+                f"the input has shape {list(x.shape)}, the neuron {self.channels} channels in the third "
+                "dimension of three or more",
+                "give it the shape [T, B, C, *space]: time steps, batch, channels, then space if any",
+            )
 
     def extra_repr(self) -> str:
         return f"{self.channels}, time_steps={self.time_steps}, surrogate={self.surrogate!r}"

@@ -1,7 +1,22 @@
 """The one operator: constants and currents in, spikes out."""
 
+from glifcli.ops.backends import BACKENDS, check_backend, choose_backend
 from glifcli.ops.constants import Constants
-from glifcli.ops.sequence import BACKENDS, State, choose_backend, glif_sequence
+from glifcli.ops.current import Branch, Current
+from glifcli.ops.sequence import State, batch_moments, current_spikes, glif_sequence, glif_spikes
 from glifcli.ops.surrogate import SURROGATES
 
-__all__ = ["BACKENDS", "SURROGATES", "Constants", "State", "choose_backend", "glif_sequence"]
+__all__ = [
+    "BACKENDS",
+    "SURROGATES",
+    "Branch",
+    "Constants",
+    "Current",
+    "State",
+    "batch_moments",
+    "check_backend",
+    "choose_backend",
+    "current_spikes",
+    "glif_sequence",
+    "glif_spikes",
+]

@@ -1,32 +1,19 @@
 """`glif_sequence`, the door to every backend of the operator."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
-from glifcli.errors import ModelError, nearest
+from glifcli.errors import ModelError
 from glifcli.ops import reference
+from glifcli.ops.backends import choose_backend, load
 from glifcli.ops.constants import Constants
+from glifcli.ops.current import Current
+from glifcli.ops.fused import Moments, Recurrence, packed, packed_for
+from glifcli.ops.layout import layout_of
 from glifcli.ops.surrogate import find
 
 State = tuple[Tensor, Tensor]
-Backend = Callable[[Tensor, Constants, State | None, Callable[[Tensor], Tensor]], tuple[Tensor, State]]
-
-BACKENDS: dict[str, Backend] = {"reference": reference.run}
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-
-
-def choose_backend(name: str, device: torch.device | str = "cpu") -> str:
-    """The backend that `name` stands for on that device; "auto" takes the fastest that is there.
-
-    Raises ModelError for a name that is not a backend or one that cannot run.
-    """
-    if name == "auto":
-        return "reference"
-    if name not in BACKENDS:
-        raise ModelError(f"no backend `{name}`", nearest(name, ["auto", *BACKENDS]))
-    return name
 
 
 def glif_sequence(
@@ -48,6 +35,51 @@ def glif_sequence(
     The spikes, 0 or 1, have the shape, dtype and layout of x; the recurrence and the membrane are in float32,
     in float64 where x is. Raises ModelError, naming both numbers, for shapes that do not fit.
     """
+    spikes, end = _run(x, constants, state, surrogate, backend, keep=True)
+    assert end is not None
+    return spikes, end
+
+
+def glif_spikes(x: Tensor, constants: Constants, *, surrogate: str = "rectangle", backend: str = "auto") -> Tensor:
+    """The spikes that `glif_sequence` gives from rest; the state after them is not even computed where fused."""
+    return _run(x, constants, None, surrogate, backend, keep=False)[0]
+
+
+def current_spikes(current: Current, constants: Constants, *, surrogate: str, backend: str) -> Tensor:
+    """The spikes [T, B, C, *space] of a sum of branches, from rest, by the fused backend of that name."""
+    find(surrogate)
+    constants.check(current.time_steps, current.shape[2])
+    drive, steady = packed_for(current, constants)
+    kernels, _ = load(backend)
+    ys = [branch.y for branch in current.branches]
+    spikes: Tensor = Recurrence.apply(kernels, surrogate, False, drive, steady, None, None, *ys)[0]
+    return spikes
+
+
+def batch_moments(y: Tensor, backend: str) -> tuple[Tensor, Tensor, Tensor]:
+    """(y, mean, variance) of y [T or 1, B, C, *space], by the fused backend of that name; go on with that y."""
+    return Moments.apply(load(backend)[0], y)
+
+
+def _run(
+    x: Tensor, constants: Constants, state: State | None, surrogate: str, backend: str, *, keep: bool
+) -> tuple[Tensor, State | None]:
+    _check(x, constants, state)
+    bump = find(surrogate)
+    name = choose_backend(backend, x.device, x.dtype)
+    if name == "reference":
+        return reference.run(x, constants, state, bump)
+    kernels, _ = load(name)
+    drive, steady = packed(constants, x.shape[0])
+    before = (None, None) if state is None else (state[0].float(), state[1].float())
+    spikes, *end = Recurrence.apply(kernels, surrogate, keep, drive, steady, *before, x)
+    if layout_of(x) is None:
+        spikes = torch.empty_like(x).copy_(spikes)
+    return spikes, (end[0], end[1].to(x.dtype)) if keep else None
+
+
+def _check(x: Tensor, constants: Constants, state: State | None) -> None:
+    """Raises ModelError for what does not fit."""
     if x.dim() < 3:
         raise ModelError(
             f"the input has {x.dim()} dimensions, {list(x.shape)}; a sequence has 3 or more",
@@ -64,4 +96,5 @@ def glif_sequence(
                 f"the state's {name} has shape {list(value.shape)}, one time step of the input has {list(x.shape[1:])}",
                 "give the state that the piece of this sequence before it returned, or none",
             )
-    return BACKENDS[choose_backend(backend, x.device)](x, constants, state, find(surrogate))
+
+

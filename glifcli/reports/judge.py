@@ -69,6 +69,6 @@ def judge(
         split=split,
         device=str(chosen),
         precision=precision,
-        backend=choose_backend(backend, chosen),
+        backend=choose_backend(backend, chosen, DTYPES[precision]),
     )
     return Judgement(evaluation, gates, report)

@@ -67,7 +67,7 @@ class Trainer:
         self.device = choose_device(recipe.train.device)
         self.precision = choose_precision(recipe.train.precision, self.device)
         self.dtype = DTYPES[self.precision]
-        self.backend = choose_backend(recipe.train.backend, self.device)
+        self.backend = choose_backend(recipe.train.backend, self.device, self.dtype)
         torch.manual_seed(recipe.train.seed)
         self.model = (
             build(recipe, len(dataset.classes), dataset.channels).to(self.device).to(memory_format=torch.channels_last)

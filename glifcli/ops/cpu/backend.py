@@ -1,0 +1,255 @@
+"""The kernels of `ops/fused.py` on the CPU."""
+
+import functools
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from torch import Tensor
+
+from glifcli.ops.cpu import kernels
+from glifcli.ops.fused import State
+from glifcli.ops.layout import Layout, arranged, empty, laid
+
+# Steps that one kernel unrolls; longer sequences go through it in pieces.
+UNROLLED = 8
+# Elements of one time step that are worth a thread's while, and the most pieces that a layer is cut into.
+CHUNK, CHUNKS = 4096, 32
+NOTHING = np.zeros(1, np.float32)
+
+
+class Kernel:
+    """A function compiled on first use and kept on disk; where that fails, compiled for this process alone."""
+
+    why_not_kept: str | None = None
+
+    def __init__(self, compile_: Callable[..., Callable[..., None]], *form: Any) -> None:
+        self.compile, self.form = compile_, form
+        self.run: Callable[..., None] | None = None
+
+    def __call__(self, *arguments: Any) -> None:
+        """Runs it on as many threads as torch uses."""
+        numba.set_num_threads(max(1, min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)))
+        with one_at_a_time():
+            if self.run is None:
+                self.run = self._first(arguments)
+            else:
+                self.run(*arguments)
+
+    def _first(self, arguments: tuple[Any, ...]) -> Callable[..., None]:
+        try:
+            run = self.compile(*self.form, cache=True)
+            run(*arguments)
+        except Exception as error:
+            # A folder that cannot be written, a full disk, a file in it that is damaged: all before anything ran.
+            Kernel.why_not_kept = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            run = self.compile(*self.form, cache=False)
+            run(*arguments)
+        return run
+
+
+LOCK = threading.Lock()
+
+
+def one_at_a_time() -> Any:
+    """A lock where Numba's threads can serve one caller only, as with its own work queue."""
+    try:
+        return nullcontext() if numba.threading_layer() in ("omp", "tbb") else LOCK
+    except ValueError:  # nothing ran yet
+        return LOCK
+
+
+kernel = functools.cache(Kernel)
+
+
+def flat(x: Tensor) -> np.ndarray[Any, Any]:
+    """The elements of a dense tensor in the order of memory; bfloat16 as uint16."""
+    elements = x.detach().as_strided((x.numel(),), (1,))
+    return (elements.view(torch.uint16) if x.dtype == torch.bfloat16 else elements).numpy()
+
+
+def chunks_of(layout: Layout) -> int:
+    """In how many pieces a layer is done: a matter of its size alone."""
+    return max(1, min(CHUNKS, layout.rows, layout.rows * layout.length // CHUNK))
+
+
+def pieces(steps: int) -> Iterator[tuple[int, int]]:
+    """(start, stop) of the pieces of a sequence."""
+    for start in range(0, steps, UNROLLED):
+        yield start, min(start + UNROLLED, steps)
+
+
+def part(values: Tensor, start: int, stop: int) -> np.ndarray[Any, Any]:
+    """The steps of constants [N, T or 1, C] from `start` up to `stop`, flat."""
+    return flat((values[:, start:stop] if values.shape[1] > 1 else values).contiguous())
+
+
+def form_of(ys: list[Tensor], steps: int, steady: Tensor, layout: Layout, carried: bool) -> tuple[Any, ...]:
+    """What a kernel is compiled for; see `lanes.Form`."""
+    timed, repeats = steady.shape[1] > 1, ys[0].shape[0] == 1
+    return steps, len(ys), layout.over_channels, timed, repeats and steps > 1, carried
+
+
+def span(y: Tensor, start: int, stop: int) -> np.ndarray[Any, Any]:
+    """The steps of a current from `start` up to `stop`, or the one step that stands for all."""
+    return flat(y[start:stop] if y.shape[0] > 1 else y)
+
+
+def branches_of(ys: list[Tensor], start: int, stop: int) -> list[np.ndarray[Any, Any]]:
+    """The two inputs of a kernel; the first stands in for a second that is not there."""
+    spans = [span(y, start, stop) for y in ys]
+    return [spans[0], spans[-1]]
+
+
+def forward(
+    ys: list[Tensor], drive: Tensor, steady: Tensor, state: State | None, *, keep: bool, grad: bool
+) -> tuple[Tensor, State | None, list[Tensor]]:
+    """See `fused.Kernels`."""
+    steps = drive.shape[1]
+    ys, layout = arranged(*ys)
+    shape = (steps, *ys[0].shape[1:])
+    spikes = empty(shape, layout, ys[0])
+    carried = state is not None or keep or steps > UNROLLED
+    membrane = last = None
+    if carried:
+        membrane, last = state_like(shape, layout, state)
+    kept: list[Tensor] = []
+    if ys[0].numel() and steps:
+        for start, stop in pieces(steps):
+            if grad and membrane is not None and last is not None:
+                kept += [membrane.clone(), last.clone()]
+            run = kernel(kernels.compile_forward, *form_of(ys, stop - start, steady, layout, carried))
+            run(
+                *branches_of(ys, start, stop),
+                part(steady, start, stop),
+                part(drive, start, stop),
+                NOTHING if membrane is None else flat(membrane),
+                NOTHING if last is None else flat(last),
+                flat(spikes[start:stop]),
+                layout.rows,
+                layout.length,
+                layout.channels,
+                chunks_of(layout),
+            )
+    end = (membrane, last) if keep and membrane is not None and last is not None else None
+    return spikes, end, kept
+
+
+def state_like(shape: tuple[int, ...], layout: Layout, state: State | None) -> State:
+    """The state before the first step, in float32 and in that layout, to be written to."""
+    like = torch.empty(0)
+    values = (empty((1, *shape[1:]), layout, like)[0] for _ in range(2))
+    membrane, last = (
+        x.zero_() if state is None else x.copy_(state[index]) for index, x in enumerate(values)
+    )
+    return membrane, last
+
+
+def backward(
+    ys: list[Tensor],
+    drive: Tensor,
+    steady: Tensor,
+    kept: list[Tensor],
+    grad_spikes: Tensor,
+    grad_state: State | None,
+    surrogate: str,
+) -> tuple[list[Tensor], Tensor, Tensor, State | None]:
+    """See `fused.Kernels`."""
+    steps, channels = drive.shape[1:]
+    ys, layout = arranged(*ys)
+    grad_spikes = laid(grad_spikes, layout)
+    grads = [torch.empty_like(y) for y in ys]
+    carried = bool(kept)
+    ends = state_like((1, *ys[0].shape[1:]), layout, grad_state) if carried else None
+    sums = torch.zeros(len(drive), steps, channels)
+    steady_sums = torch.zeros(4, steady.shape[1], channels)
+    if not ys[0].numel() or not steps:
+        return [grad.zero_() for grad in grads], sums, steady_sums, ends
+    chunks = chunks_of(layout)
+    repeats = ys[0].shape[0] == 1 and steps > 1
+    totals_of_repeats = [torch.zeros_like(y, dtype=torch.float32) for y in ys] if repeats and steps > UNROLLED else []
+    for index, (start, stop) in reversed(list(enumerate(pieces(steps)))):
+        length, timed = stop - start, steady.shape[1] > 1
+        rows = len(drive) * length
+        totals = np.zeros((chunks, rows + 4 * (length if timed else 1), channels))
+        outs = [span(grad, start, stop) for grad in grads]
+        membrane, last = kept[2 * index : 2 * index + 2] if carried else (None, None)
+        run = kernel(kernels.compile_backward, *form_of(ys, length, steady, layout, carried), surrogate)
+        run(
+            *branches_of(ys, start, stop),
+            part(steady, start, stop),
+            part(drive, start, stop),
+            NOTHING if membrane is None else flat(membrane),
+            NOTHING if last is None else flat(last),
+            flat(grad_spikes[start:stop]),
+            outs[0],
+            outs[-1],
+            NOTHING if ends is None else flat(ends[0]),
+            NOTHING if ends is None else flat(ends[1]),
+            totals,
+            layout.rows,
+            layout.length,
+            layout.channels,
+            chunks,
+        )
+        for total, grad in zip(totals_of_repeats, grads, strict=False):
+            total += grad
+        total = torch.from_numpy(totals.sum(0).astype(np.float32))
+        sums[:, start:stop] = total[:rows].view(len(drive), length, channels)
+        of_steady = total[rows:].view(4, -1, channels)
+        if timed:
+            steady_sums[:, start:stop] = of_steady
+        else:
+            steady_sums += of_steady
+    for total, grad in zip(totals_of_repeats, grads, strict=False):
+        grad.copy_(total)
+    return grads, sums, steady_sums, ends
+
+
+def moments(y: Tensor) -> tuple[Tensor, Tensor]:
+    """See `fused.Kernels`."""
+    (y,), layout = arranged(y)
+    # Distances are taken from an element of the channel, so that a mean far from 0 costs no precision.
+    pivot = y[0, 0].flatten(1)[:, 0].float().contiguous()
+    steps = y.shape[0]
+    whole = Layout(layout.over_channels, steps * layout.rows, layout.length, layout.channels)
+    chunks = chunks_of(whole)
+    totals = np.zeros((chunks, 2, layout.channels))
+    run = kernel(kernels.compile_moments, layout.over_channels)
+    run(flat(y), flat(pivot), totals, whole.rows, whole.length, whole.channels, chunks)
+    distance, square = totals.sum(0) / (y.numel() // layout.channels)
+    variance = torch.from_numpy((square - distance * distance).astype(np.float32)).clamp_(min=0)
+    return pivot + torch.from_numpy(distance.astype(np.float32)), variance
+
+
+def add_affine(grad: Tensor, y: Tensor, scale: Tensor, shift: Tensor) -> None:
+    """See `fused.Kernels`."""
+    (same, y), layout = arranged(grad, y)
+    rows = same.shape[0] * layout.rows
+    whole = Layout(layout.over_channels, rows, layout.length, layout.channels)
+    run = kernel(kernels.compile_affine, layout.over_channels)
+    run(
+        flat(same), flat(y), flat(scale.contiguous()), flat(shift.contiguous()),
+        rows, layout.length, layout.channels, chunks_of(whole),
+    )  # fmt: skip
+    if same is not grad:
+        grad.copy_(same)
+
+
+def threading_layer() -> str:
+    """What runs the kernels' threads."""
+    return str(numba.threading_layer())
+
+
+def cache_folder() -> str:
+    """Where compiled kernels are kept."""
+    return os.environ.get("NUMBA_CACHE_DIR", "")
+
+
+def check() -> None:
+    """Raises an error where these kernels cannot run; that Numba and its LLVM could be imported says they can."""
