@@ -54,15 +54,21 @@ class TdBN(nn.BatchNorm2d):
 
     def branch(self, y: Tensor, backend: str, repeats: int = 1) -> Branch:
         """The same output for y [T or 1, B, C, H, W], not carried out, for the fused backend of that name."""
+        if not self.training:
+            return Branch(y, *self.scale_and_shift())
+        y, mean, variance = batch_moments(y, backend)
+        self._follow(mean.detach(), variance.detach(), repeats * y.numel() // y.shape[2])
+        return Branch(y, *self._scale_and_shift(mean, variance))
+
+    def scale_and_shift(self) -> tuple[Tensor, Tensor]:
+        """(scale, shift), each [C]: in eval mode the output is x * scale + shift."""
         assert self.running_mean is not None
         assert self.running_var is not None
-        if self.training:
-            y, mean, variance = batch_moments(y, backend)
-            self._follow(mean.detach(), variance.detach(), repeats * y.numel() // y.shape[2])
-        else:
-            mean, variance = self.running_mean, self.running_var
+        return self._scale_and_shift(self.running_mean, self.running_var)
+
+    def _scale_and_shift(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         scale = self.weight * (self.scale * THRESHOLD) * torch.rsqrt(variance + self.eps)
-        return Branch(y, scale, self.bias - mean * scale)
+        return scale, self.bias - mean * scale
 
     @torch.no_grad()
     def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:

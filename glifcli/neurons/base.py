@@ -9,12 +9,14 @@ from glifcli.errors import ModelError
 from glifcli.ops import (
     Constants,
     Current,
+    Packed,
     State,
     check_backend,
     choose_backend,
     current_spikes,
     glif_sequence,
     glif_spikes,
+    packed_for,
 )
 from glifcli.ops.surrogate import find
 
@@ -76,10 +78,13 @@ class Neuron(nn.Module):
             )
         self._check_channels(x)
         if isinstance(x, Current):
-            return current_spikes(
-                x, self.constants(), surrogate=self.surrogate, backend=self.chosen_backend(x.branches[0].y)
-            )
+            backend = self.chosen_backend(x.branches[0].y)
+            return current_spikes(x, self.pack(x), surrogate=self.surrogate, backend=backend)
         return glif_spikes(x, self.constants(), surrogate=self.surrogate, backend=self.backend)
+
+    def pack(self, current: Current) -> Packed:
+        """The constants as a fused backend reads them, with the branches' scales and shifts taken in."""
+        return packed_for(current, self.constants())
 
     def chosen_backend(self, x: Tensor) -> str:
         """The backend that currents such as `x` run on. Raises ModelError where the neuron's own cannot."""

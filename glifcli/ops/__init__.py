@@ -3,6 +3,7 @@
 from glifcli.ops.backends import BACKENDS, check_backend, choose_backend
 from glifcli.ops.constants import Constants
 from glifcli.ops.current import Branch, Current
+from glifcli.ops.fused import Packed, packed_for
 from glifcli.ops.sequence import State, batch_moments, current_spikes, glif_sequence, glif_spikes
 from glifcli.ops.surrogate import SURROGATES
 
@@ -12,6 +13,7 @@ __all__ = [
     "Branch",
     "Constants",
     "Current",
+    "Packed",
     "State",
     "batch_moments",
     "check_backend",
@@ -19,4 +21,5 @@ __all__ = [
     "current_spikes",
     "glif_sequence",
     "glif_spikes",
+    "packed_for",
 ]

@@ -15,6 +15,8 @@ from glifcli.ops.current import Current
 
 STEADY = ("decay", "reset_gate", "reset_sub", "threshold")
 State = tuple[Tensor, Tensor]
+# (drive, steady), the constants as the kernels read them; see `Kernels`.
+Packed = tuple[Tensor, Tensor]
 
 
 class Kernels(Protocol):
@@ -54,14 +56,14 @@ class Kernels(Protocol):
         """Adds y * scale + shift, by channel, to `grad` in place."""
 
 
-def packed(constants: Constants, time_steps: int) -> tuple[Tensor, Tensor]:
-    """(drive, steady) of the constants, for one branch."""
+def packed(constants: Constants, time_steps: int) -> Packed:
+    """The constants for one branch."""
     leak, gain = (spread(value, time_steps) for value in (constants.leak, constants.gain))
     return torch.stack([leak, gain]).float(), _steady(constants, time_steps)
 
 
-def packed_for(current: Current, constants: Constants) -> tuple[Tensor, Tensor]:
-    """(drive, steady) that take in each branch's y as it is: its scale joins the gain, its shift the leak."""
+def packed_for(current: Current, constants: Constants) -> Packed:
+    """The constants that take in each branch's y as it is: its scale joins the gain, its shift the leak."""
     leak, gain = (spread(value, current.time_steps).float() for value in (constants.leak, constants.gain))
     shift = sum(branch.shift for branch in current.branches)
     gains = [gain * branch.scale for branch in current.branches]

@@ -8,7 +8,7 @@ from glifcli.ops import reference
 from glifcli.ops.backends import choose_backend, load
 from glifcli.ops.constants import Constants
 from glifcli.ops.current import Current
-from glifcli.ops.fused import Moments, Recurrence, packed, packed_for
+from glifcli.ops.fused import Moments, Packed, Recurrence, packed
 from glifcli.ops.layout import layout_of
 from glifcli.ops.surrogate import find
 
@@ -45,14 +45,14 @@ def glif_spikes(x: Tensor, constants: Constants, *, surrogate: str = "rectangle"
     return _run(x, constants, None, surrogate, backend, keep=False)[0]
 
 
-def current_spikes(current: Current, constants: Constants, *, surrogate: str, backend: str) -> Tensor:
-    """The spikes [T, B, C, *space] of a sum of branches, from rest, by the fused backend of that name."""
-    find(surrogate)
-    constants.check(current.time_steps, current.shape[2])
-    drive, steady = packed_for(current, constants)
+def current_spikes(current: Current, constants: Packed, *, surrogate: str, backend: str) -> Tensor:
+    """The spikes [T, B, C, *space] of a sum of branches, from rest, by the fused backend of that name.
+
+    constants: what `packed_for` makes of the current and the neurons' constants.
+    """
     kernels, _ = load(backend)
     ys = [branch.y for branch in current.branches]
-    spikes: Tensor = Recurrence.apply(kernels, surrogate, False, drive, steady, None, None, *ys)[0]
+    spikes: Tensor = Recurrence.apply(kernels, surrogate, False, *constants, None, None, *ys)[0]
     return spikes
 
 

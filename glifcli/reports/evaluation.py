@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from glifcli.errors import AnswerNo, DataError, GlifError
+from glifcli.models.folding import folded
 from glifcli.models.network import SpikingNetwork
+from glifcli.ops import choose_backend
 from glifcli.reports.firing import FiringCounter, FiringRates
 from glifcli.reports.operations import OperationCounter, Operations
 
@@ -44,6 +46,8 @@ def evaluate(
 ) -> Evaluation:
     """Evaluates `model`, which is on `device`, in eval mode; then its modules are in their earlier modes.
 
+    Where its neurons run on a fused backend a folded copy is evaluated (`models/folding.py`), else itself.
+
     batches: (images [B, C, H, W] or event frames [B, T, C, H, W], labels [B]).
     dtype: float32; bfloat16 or float16, by autocast; float64, for a float64 model.
 
@@ -58,6 +62,8 @@ def evaluate(
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode())
         stack.enter_context(eval_mode(model))
+        if all(choose_backend(neuron.backend, device, dtype) != "reference" for _, neuron in model.neurons()):
+            model = folded(model)
         firing = stack.enter_context(FiringCounter(model))
         synapses = stack.enter_context(OperationCounter(model)) if operations else None
         for batch, (inputs, labels) in enumerate(batches, 1):

@@ -31,7 +31,7 @@ def test_json_has_the_keys_of_the_contract(
     assert answer["checkpoint"] == str(finished_run / "best.safetensors")
     assert (answer["model"], answer["neuron"], answer["time_steps"]) == ("smallnet", "glif", 4)
     assert (answer["dataset"], answer["split"], answer["images"]) == ("digits", "test", 360)
-    assert (answer["device"], answer["precision"], answer["backend"]) == ("cpu", "fp32", "reference")
+    assert (answer["device"], answer["precision"], answer["backend"]) == ("cpu", "fp32", "numba")
     operations = {"macs", "acs", "neuron_ops", "synaptic_operations", "energy_uj", "ann_energy_uj"}
     assert answer["operations"].keys() >= operations
     assert answer["firing_rate"].keys() == {"network", "layers"}
