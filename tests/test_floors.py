@@ -11,13 +11,13 @@ PACKAGE = Path(__file__).parents[1] / "glifcli"
 # Rooms by floor, the highest first. Rooms of one floor may import each other, but for those of APART.
 FLOORS = (
     ("cli",),
-    ("training", "convert", "export", "hub"),
-    ("reports", "data", "checkpoint", "recipe", "zoo", "files", "device", "environment"),
+    ("training", "convert", "export", "hub", "benchmark"),
+    ("reports", "data", "checkpoint", "recipe", "zoo", "files", "device", "memory", "environment"),
     ("models",),
     ("neurons",),
     ("ops",),
 )
-APART = {"training", "convert", "export", "hub"}
+APART = {"training", "convert", "export", "hub", "benchmark"}
 LEVEL = {room: -number for number, rooms in enumerate(FLOORS) for room in rooms}
 # The first resolves names when they are asked for, the second is the door of `python -m glifcli`.
 EXEMPT = {"__init__.py", "__main__.py"}

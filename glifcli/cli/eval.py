@@ -59,6 +59,7 @@ def evaluate(
     from glifcli.cli.progress import watched
     from glifcli.data import load_dataset
     from glifcli.device import DTYPES, choose_device, choose_precision
+    from glifcli.memory import keep_freed
     from glifcli.ops import choose_backend
     from glifcli.reports.judge import BATCH_SIZE, judge
     from glifcli.reports.tables import energy_table, gates_table, layers_table, summary_table
@@ -80,6 +81,7 @@ def evaluate(
     if split not in data.splits:
         raise DataError(f"the model was trained without a split `{split}` of `{data.name}`", "evaluate `--split test`")
     check_fit(metadata, data)
+    keep_freed()
     with watched("evaluating", quiet) as watch:
         judgement = judge(
             path,

@@ -218,6 +218,7 @@ def go_on(run: "Run", recipe: "Recipe", *, begin: bool, dry_run: bool, force: bo
     from glifcli.data import load_dataset
     from glifcli.device import DTYPES, choose_device, choose_precision
     from glifcli.environment import environment
+    from glifcli.memory import keep_freed
     from glifcli.ops import choose_backend
     from glifcli.recipe import to_toml
     from glifcli.training.fit import Trainer
@@ -230,6 +231,7 @@ def go_on(run: "Run", recipe: "Recipe", *, begin: bool, dry_run: bool, force: bo
     if dry_run:
         answer_plan(run, recipe, json=json)
         return
+    keep_freed()
     dataset = load_dataset(recipe.data)
     trainer = Trainer(run, recipe, dataset)
     for split in dataset.splits.values():

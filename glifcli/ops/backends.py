@@ -48,9 +48,7 @@ def check_backend(name: str) -> None:
         raise ModelError(f"no backend `{name}`", nearest(name, ["auto", *BACKENDS]))
 
 
-def choose_backend(
-    name: str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
-) -> str:
+def choose_backend(name: str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> str:
     """The backend that `name` stands for with that device and dtype; "auto" takes the fastest that can run.
 
     Raises ModelError for a name that is not a backend, and for one, "auto" apart, that cannot run, saying why.
@@ -59,7 +57,7 @@ def choose_backend(
     device = torch.device(device)
     if name == "auto":
         # While a graph is traced, plain PyTorch is what a compiler or an export can read.
-        if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[no-untyped-call]
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
             return "reference"
         fits = (k for k, fused in FUSED.items() if fused.device == device.type and dtype in fused.dtypes)
         return next((k for k in fits if load(k)[0] is not None), "reference")

@@ -9,29 +9,29 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Layout:
-    """A dense [T, B, C, *space] as [T, rows, length] of neighbouring elements.
+    """One step of a dense [T, B, C, *space] as [outer, channels, inner] in the order of memory.
 
-    over_channels: a row is the channels of one position (channels_last); else it is the space of one channel.
+    over_channels: the neighbour of an element is the next channel, as in channels_last; then `outer` is batch and
+    space and `inner` is 1. Else `outer` is the batch and `inner` space.
     """
 
     over_channels: bool
-    rows: int
-    length: int
+    outer: int
     channels: int
+    inner: int
 
 
 def layout_of(x: Tensor) -> Layout | None:
     """The layout of [T, B, C, *space], None where it is neither contiguous nor channels_last.
 
-    Where it could be called both, the longer rows win.
+    Where it is both, the one with more neighbours in a row.
     """
     _, batch, channels, *space = x.shape
     pixels = math.prod(space)
-    if x.dim() == 3 or _channels_last(x).is_contiguous():
-        if x.is_contiguous() and pixels > channels:
-            return Layout(False, batch * channels, pixels, channels)
-        return Layout(True, batch * pixels, channels, channels) if _channels_last(x).is_contiguous() else None
-    return Layout(False, batch * channels, pixels, channels) if x.is_contiguous() else None
+    by_space, by_channel = x.is_contiguous(), _channels_last(x).is_contiguous()
+    if by_space and (pixels > channels or not by_channel):
+        return Layout(False, batch, channels, pixels)
+    return Layout(True, batch * pixels, channels, 1) if by_channel else None
 
 
 def arranged(*tensors: Tensor) -> tuple[list[Tensor], Layout]:

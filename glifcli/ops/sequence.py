@@ -96,5 +96,3 @@ def _check(x: Tensor, constants: Constants, state: State | None) -> None:
                 f"the state's {name} has shape {list(value.shape)}, one time step of the input has {list(x.shape[1:])}",
                 "give the state that the piece of this sequence before it returned, or none",
             )
-
-

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numba
@@ -18,8 +19,9 @@ from glifcli.ops.layout import Layout, arranged, empty, laid
 
 # Steps that one kernel unrolls; longer sequences go through it in pieces.
 UNROLLED = 8
-# Elements of one time step that are worth a thread's while, and the most pieces that a layer is cut into.
-CHUNK, CHUNKS = 4096, 32
+# Elements of one time step that are worth a thread's while, positions that are worth sums of their own, and the
+# most pieces that a layer is cut into.
+CHUNK, SUMMED, CHUNKS = 4096, 64, 64
 NOTHING = np.zeros(1, np.float32)
 
 
@@ -74,8 +76,20 @@ def flat(x: Tensor) -> np.ndarray[Any, Any]:
 
 
 def chunks_of(layout: Layout) -> int:
-    """In how many pieces a layer is done: a matter of its size alone."""
-    return max(1, min(CHUNKS, layout.rows, layout.rows * layout.length // CHUNK))
+    """In how many pieces a layer is done that needs no sums: a matter of its size alone."""
+    rows = layout.outer if layout.over_channels else layout.outer * layout.channels
+    return max(1, min(CHUNKS, rows, layout.outer * layout.channels * layout.inner // CHUNK))
+
+
+def sum_chunks_of(layout: Layout) -> int:
+    """In how many pieces, of each block of channels, a layer is done that needs sums."""
+    blocks = -(-layout.channels // kernels.channels_a_block(layout.over_channels))
+    return max(1, min(layout.outer, layout.outer * layout.inner // SUMMED, CHUNKS // blocks))
+
+
+def sizes(layout: Layout) -> tuple[int, int, int]:
+    """The layout's sizes as the kernels take them."""
+    return layout.outer, layout.channels, layout.inner
 
 
 def pieces(steps: int) -> Iterator[tuple[int, int]]:
@@ -131,9 +145,7 @@ def forward(
                 NOTHING if membrane is None else flat(membrane),
                 NOTHING if last is None else flat(last),
                 flat(spikes[start:stop]),
-                layout.rows,
-                layout.length,
-                layout.channels,
+                *sizes(layout),
                 chunks_of(layout),
             )
     end = (membrane, last) if keep and membrane is not None and last is not None else None
@@ -144,9 +156,7 @@ def state_like(shape: tuple[int, ...], layout: Layout, state: State | None) -> S
     """The state before the first step, in float32 and in that layout, to be written to."""
     like = torch.empty(0)
     values = (empty((1, *shape[1:]), layout, like)[0] for _ in range(2))
-    membrane, last = (
-        x.zero_() if state is None else x.copy_(state[index]) for index, x in enumerate(values)
-    )
+    membrane, last = (x.zero_() if state is None else x.copy_(state[index]) for index, x in enumerate(values))
     return membrane, last
 
 
@@ -170,7 +180,7 @@ def backward(
     steady_sums = torch.zeros(4, steady.shape[1], channels)
     if not ys[0].numel() or not steps:
         return [grad.zero_() for grad in grads], sums, steady_sums, ends
-    chunks = chunks_of(layout)
+    chunks = sum_chunks_of(layout)
     repeats = ys[0].shape[0] == 1 and steps > 1
     totals_of_repeats = [torch.zeros_like(y, dtype=torch.float32) for y in ys] if repeats and steps > UNROLLED else []
     for index, (start, stop) in reversed(list(enumerate(pieces(steps)))):
@@ -192,9 +202,7 @@ def backward(
             NOTHING if ends is None else flat(ends[0]),
             NOTHING if ends is None else flat(ends[1]),
             totals,
-            layout.rows,
-            layout.length,
-            layout.channels,
+            *sizes(layout),
             chunks,
         )
         for total, grad in zip(totals_of_repeats, grads, strict=False):
@@ -216,12 +224,11 @@ def moments(y: Tensor) -> tuple[Tensor, Tensor]:
     (y,), layout = arranged(y)
     # Distances are taken from an element of the channel, so that a mean far from 0 costs no precision.
     pivot = y[0, 0].flatten(1)[:, 0].float().contiguous()
-    steps = y.shape[0]
-    whole = Layout(layout.over_channels, steps * layout.rows, layout.length, layout.channels)
-    chunks = chunks_of(whole)
+    whole = replace(layout, outer=y.shape[0] * layout.outer)
+    chunks = sum_chunks_of(whole)
     totals = np.zeros((chunks, 2, layout.channels))
     run = kernel(kernels.compile_moments, layout.over_channels)
-    run(flat(y), flat(pivot), totals, whole.rows, whole.length, whole.channels, chunks)
+    run(flat(y), flat(pivot), totals, *sizes(whole), chunks)
     distance, square = totals.sum(0) / (y.numel() // layout.channels)
     variance = torch.from_numpy((square - distance * distance).astype(np.float32)).clamp_(min=0)
     return pivot + torch.from_numpy(distance.astype(np.float32)), variance
@@ -230,13 +237,9 @@ def moments(y: Tensor) -> tuple[Tensor, Tensor]:
 def add_affine(grad: Tensor, y: Tensor, scale: Tensor, shift: Tensor) -> None:
     """See `fused.Kernels`."""
     (same, y), layout = arranged(grad, y)
-    rows = same.shape[0] * layout.rows
-    whole = Layout(layout.over_channels, rows, layout.length, layout.channels)
+    whole = replace(layout, outer=y.shape[0] * layout.outer)
     run = kernel(kernels.compile_affine, layout.over_channels)
-    run(
-        flat(same), flat(y), flat(scale.contiguous()), flat(shift.contiguous()),
-        rows, layout.length, layout.channels, chunks_of(whole),
-    )  # fmt: skip
+    run(flat(same), flat(y), flat(scale.contiguous()), flat(shift.contiguous()), *sizes(whole), chunks_of(whole))
     if same is not grad:
         grad.copy_(same)
 

@@ -67,9 +67,7 @@ class Lanes:
 
     def _where(self, condition: Any, number: float) -> Self:
         kind = self.value.type
-        return type(self)(
-            self.builder, self.builder.select(condition, _constant(kind, number), _constant(kind, 0.0))
-        )
+        return type(self)(self.builder, self.builder.select(condition, _constant(kind, number), _constant(kind, 0.0)))
 
     def _call(self, name: str, *others: Self) -> Self:
         kind, module = self.value.type, self.builder.module
@@ -282,11 +280,11 @@ FORM = 7
 FIELDS = ("y1", "y2", "steady", "drive", "membrane", "last", "at", "stride", "channel", "channels")
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+@intrinsic(prefer_literal=True)
 def forward_lanes(
     typing, lanes, steps, branches, over_channels, timed, repeats, carried,
     y1, y2, steady, drive, membrane, last, at, stride, channel, channels, spikes,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     """Writes the spikes of `lanes` neurons at every step, and where they are `carried` their state."""
     signature = types.void(
         lanes, steps, branches, over_channels, timed, repeats, carried,
@@ -309,18 +307,19 @@ def forward_lanes(
     return signature, generate
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
+@intrinsic(prefer_literal=True)
 def backward_lanes(
     typing, lanes, steps, branches, over_channels, timed, repeats, carried, surrogate,
     y1, y2, steady, drive, membrane, last, at, stride, channel, channels,
     grad_spikes, grad_y1, grad_y2, grad_membrane, grad_last, sums, lane, width,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     """Writes the gradients of the inputs of `lanes` neurons and adds to those of their constants.
 
     The steps are run again first. `sums` is [rows, width], filled from `lane` on. With G the gradient of the
     membrane after a step, u and s the membrane and the spike before it and D the gradient of u - threshold, its
-    rows are, step by step, the sums of G, of G times each input, and, over steps where the steady constants do not
-    change, of G u, G u s, G s and D. grad_membrane and grad_last hold the gradients of the state after, and get those of the state before.
+    rows are the sums of G, step by step, of G times each input, and of G u, G u s, G s and D, over all steps where
+    the steady constants do not change. grad_membrane and grad_last hold the gradients of the state after, and get
+    those of the state before.
     """
     signature = types.void(
         lanes, steps, branches, over_channels, timed, repeats, carried, surrogate,
@@ -334,9 +333,7 @@ def backward_lanes(
         first = FORM + 1 + len(FIELDS)
         neurons = Neurons(context, builder, signature.args[FORM + 1 : first], values[FORM + 1 : first], form)
         named = dict(zip(OUTPUTS, zip(signature.args[first:], values[first:], strict=True), strict=True))
-        memory = {
-            name: Memory.of(context, builder, *named[name], form.lanes) for name in OUTPUTS if name not in PLACES
-        }
+        memory = {name: Memory.of(context, builder, *named[name], form.lanes) for name in OUTPUTS if name not in PLACES}
         grad_y = [memory["grad_y1"], memory["grad_y2"]][: form.branches]
         (_, lane), (_, width) = (named[name] for name in PLACES)
 
@@ -397,8 +394,8 @@ PLACES = ("lane", "width")
 OUTPUTS = ("grad_spikes", "grad_y1", "grad_y2", "grad_membrane", "grad_last", "sums", *PLACES)
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
-def moment_lanes(typing, lanes, over_channels, y, pivot, at, channel, sums, lane, width):  # type: ignore[no-untyped-def]
+@intrinsic(prefer_literal=True)
+def moment_lanes(typing, lanes, over_channels, y, pivot, at, channel, sums, lane, width):
     """Adds the distances of `lanes` elements from their channels' pivots, and those squared, to sums [2, width]."""
     signature = types.void(lanes, over_channels, y, pivot, at, channel, sums, lane, width)
 
@@ -414,8 +411,8 @@ def moment_lanes(typing, lanes, over_channels, y, pivot, at, channel, sums, lane
     return signature, generate
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
-def affine_lanes(typing, lanes, over_channels, grad, y, scale, shift, at, channel):  # type: ignore[no-untyped-def]
+@intrinsic(prefer_literal=True)
+def affine_lanes(typing, lanes, over_channels, grad, y, scale, shift, at, channel):
     """Adds y times its channel's scale plus shift to the gradient, for `lanes` elements."""
     signature = types.void(lanes, over_channels, grad, y, scale, shift, at, channel)
 
