@@ -11,13 +11,15 @@ from typing import Any
 import torch
 
 from glifcli import __version__
-from glifcli.device import choose_device, choose_precision
-from glifcli.ops import BACKENDS, choose_backend
+from glifcli.device import DTYPES, choose_device, choose_precision
+from glifcli.ops.backends import choose_backend, told
 from glifcli.zoo import folder
 
 PACKAGES = (
     "torch",
     "torchvision",
+    "numba",
+    "triton",
     "numpy",
     "safetensors",
     "scikit-learn",
@@ -29,6 +31,7 @@ PACKAGES = (
 def environment() -> dict[str, Any]:
     """Versions, machine, devices and what "auto" stands for here, ready for JSON."""
     device = choose_device("auto")
+    precision = choose_precision("auto", device)
     return {
         "glif": __version__,
         "commit": commit(),
@@ -42,9 +45,9 @@ def environment() -> dict[str, Any]:
         "accelerators": accelerators(),
         "cuda": torch.version.cuda,
         "device": str(device),
-        "precision": choose_precision("auto", device),
-        "backend": choose_backend("auto", device),
-        "backends": sorted(BACKENDS),
+        "precision": precision,
+        "backend": choose_backend("auto", device, DTYPES[precision]),
+        "backends": told(),
         "zoo": str(folder()),
         "command": sys.argv,
     }

@@ -20,7 +20,8 @@ def show_environment(json: Json = False) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for key, value in values.items():
         if isinstance(value, dict):
-            shown = ", ".join(f"{name} {version or '-'}" for name, version in value.items())
+            lines = (f"{name} {said or '-'}" for name, said in value.items())
+            shown = ("\n" if key == "backends" else ", ").join(lines)
         elif isinstance(value, list):
             shown = ", ".join(map(str, value)) or "-"
         else:

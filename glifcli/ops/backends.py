@@ -33,6 +33,8 @@ FUSED = {
 @functools.cache
 def load(name: str) -> tuple[Any, str]:
     """(the kernels of that fused backend, ""), or (None, why they cannot run here). Imports what it needs."""
+    if FUSED[name].device == "cuda" and not torch.cuda.is_available():
+        return None, "no CUDA device"
     try:
         kernels = importlib.import_module(FUSED[name].module)
         kernels.check()
@@ -40,6 +42,15 @@ def load(name: str) -> tuple[Any, str]:
         # A package that is missing, one that does not go with the others, a compiler or a driver that is not there.
         return None, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
     return kernels, ""
+
+
+def told() -> dict[str, str]:
+    """Of every backend, whether it can run on this machine, and what it has to say of itself or why it cannot."""
+    said = {"reference": "runs: plain PyTorch, on any device"}
+    for name in FUSED:
+        kernels, why = load(name)
+        said[name] = f"cannot run: {why}" if kernels is None else f"runs: {kernels.told()}"
+    return said
 
 
 def check_backend(name: str) -> None:

@@ -1,7 +1,6 @@
 """The kernels of `ops/fused.py` on the CPU."""
 
 import functools
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -207,7 +206,7 @@ def backward(
         )
         for total, grad in zip(totals_of_repeats, grads, strict=False):
             total += grad
-        total = torch.from_numpy(totals.sum(0).astype(np.float32))
+        total = torch.from_numpy(totals).sum(0).float()
         sums[:, start:stop] = total[:rows].view(len(drive), length, channels)
         of_steady = total[rows:].view(4, -1, channels)
         if timed:
@@ -223,14 +222,16 @@ def moments(y: Tensor) -> tuple[Tensor, Tensor]:
     """See `fused.Kernels`."""
     (y,), layout = arranged(y)
     # Distances are taken from an element of the channel, so that a mean far from 0 costs no precision.
-    pivot = y[0, 0].flatten(1)[:, 0].float().contiguous()
+    pivot = y[(0, 0, slice(None), *[0] * (y.dim() - 3))].float().contiguous()
     whole = replace(layout, outer=y.shape[0] * layout.outer)
     chunks = sum_chunks_of(whole)
     totals = np.zeros((chunks, 2, layout.channels))
     run = kernel(kernels.compile_moments, layout.over_channels)
     run(flat(y), flat(pivot), totals, *sizes(whole), chunks)
-    distance, square = totals.sum(0) / (y.numel() // layout.channels)
-    variance = torch.from_numpy((square - distance * distance).astype(np.float32)).clamp_(min=0)
+    # A network that diverged has NaN in it, which is not this function's to tell.
+    with np.errstate(invalid="ignore", over="ignore"):
+        distance, square = totals.sum(0) / (y.numel() // layout.channels)
+        variance = torch.from_numpy((square - distance * distance).astype(np.float32)).clamp_(min=0)
     return pivot + torch.from_numpy(distance.astype(np.float32)), variance
 
 
@@ -244,15 +245,16 @@ def add_affine(grad: Tensor, y: Tensor, scale: Tensor, shift: Tensor) -> None:
         grad.copy_(same)
 
 
-def threading_layer() -> str:
-    """What runs the kernels' threads."""
-    return str(numba.threading_layer())
-
-
-def cache_folder() -> str:
-    """Where compiled kernels are kept."""
-    return os.environ.get("NUMBA_CACHE_DIR", "")
-
-
 def check() -> None:
     """Raises an error where these kernels cannot run; that Numba and its LLVM could be imported says they can."""
+
+
+def told() -> str:
+    """Where compiled kernels are kept, or why they are not."""
+    why = Kernel.why_not_kept
+    if why is None:
+        try:
+            return f"compiled kernels are kept in {kernels.compile_affine(True, cache=True).stats.cache_path}"
+        except RuntimeError as error:
+            why = str(error)
+    return f"kernels are compiled in every process anew and not kept: {why}"
