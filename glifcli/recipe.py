@@ -88,13 +88,18 @@ class Loss:
 
 @dataclass(frozen=True, config=STRICT)
 class Train:
-    """The length and manner of the run."""
+    """The length and manner of the run.
+
+    compile: hand the network to torch.compile, which takes a minute or more before the first step and needs a C++
+    compiler; neurons whose backend is "auto" are then compiled too, as the plain PyTorch that the reference is.
+    """
 
     epochs: Positive = 1
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp64"] = "auto"
     backend: str = "auto"
+    compile: bool = False
     deterministic: bool = False
     ema: Fraction = 0.0
     save_minutes: Annotated[float, Field(gt=0)] = 10.0
@@ -118,7 +123,15 @@ ADAPTER = TypeAdapter(Recipe)
 
 # What a resumed run may be given anew: where it runs and where its images lie, not what it computes.
 PLACE_KEYS = frozenset(
-    {"data.data_dir", "data.download", "data.workers", "train.device", "train.backend", "train.save_minutes"}
+    {
+        "data.data_dir",
+        "data.download",
+        "data.workers",
+        "train.device",
+        "train.backend",
+        "train.compile",
+        "train.save_minutes",
+    }
 )
 
 

@@ -69,10 +69,11 @@ def headline(started: Started) -> str:
     done = f", resumed after epoch {started.epoch}, step {started.step}" if started.epoch or started.step else ""
     if started.epoch == started.epochs:
         done = ", trained to its end already: only the report is made anew"
+    compiled = ", torch.compile (a minute or more before the first step)" if started.compiled else ""
     return (
         f"{started.run_dir}: {started.parameters:,} parameters, {started.images:,} images, "
         f"{started.epochs} epochs of {started.steps_per_epoch} steps, device {started.device}, "
-        f"precision {started.precision}, backend {started.backend}{done}"
+        f"precision {started.precision}, backend {started.backend}{compiled}{done}"
     )
 
 

@@ -62,6 +62,9 @@ def train(
     device: options.Device = None,
     precision: options.Precision = None,
     backend: options.Backend = None,
+    compile_: Annotated[
+        bool, typer.Option("--compile", help="Use torch.compile: a minute or more before the first step.")
+    ] = False,
     seed: options.Seed = None,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="The same losses each time on this machine.")
@@ -92,6 +95,7 @@ def train(
         train__device=device,
         train__precision=precision,
         train__backend=backend,
+        train__compile=compile_,
         train__seed=seed,
         train__deterministic=deterministic,
     )

@@ -20,14 +20,21 @@ CIFAR_SIDE = 64
 
 
 class Augmentation:
-    """Augments batches of images of one shape (channels, height, width).
+    """Augments batches of images of one shape (channels, height, width) on a device.
 
-    Raises DataError for settings that do not fit the images.
+    A policy runs on the CPU: it treats image after image, which no accelerator is fast at. Raises
+    DataError for settings that do not fit the images.
     """
 
     def __init__(
-        self, settings: Augment, normalisation: Normalisation, classes: int, shape: tuple[int, int, int]
+        self,
+        settings: Augment,
+        normalisation: Normalisation,
+        classes: int,
+        shape: tuple[int, int, int],
+        device: torch.device | str = "cpu",
     ) -> None:
+        self.device = torch.device(device)
         self.settings = settings
         self.normalisation = normalisation
         self.policy = make_policy(settings.policy, shape)
@@ -37,14 +44,17 @@ class Augmentation:
     def __call__(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Network input, float32, and targets: `labels`, or float [B, classes] where images are mixed.
 
-        `pixels` is uint8 [B, C, H, W], `labels` int64 [B].
+        `pixels` is uint8 [B, C, H, W], `labels` int64 [B], both on the CPU; what is returned is on the device.
         """
+        if self.policy is None:
+            pixels = pixels.to(self.device)
         if self.settings.crop_padding:
             pixels = random_crop(pixels, self.settings.crop_padding)
         if self.settings.flip:
             pixels = random_flip(pixels)
         if self.policy is not None:
             pixels = torch.stack([self.policy(image) for image in pixels])
+        pixels, labels = pixels.to(self.device), labels.to(self.device)
         images = normalise(pixels, self.normalisation)
         if self.cutout is not None:
             for image in images:
@@ -64,12 +74,12 @@ def random_crop(pixels: Tensor, padding: int) -> Tensor:
     rows = torch.randint(2 * padding + 1, (count,))
     columns = torch.randint(2 * padding + 1, (count,))
     windows = pad(pixels, (padding,) * 4).unfold(2, height, 1).unfold(3, width, 1)
-    return windows[torch.arange(count), :, rows, columns]
+    return windows[torch.arange(count, device=pixels.device), :, rows.to(pixels.device), columns.to(pixels.device)]
 
 
 def random_flip(pixels: Tensor) -> Tensor:
     """Each image mirrored left to right with probability 1/2."""
-    mirrored = torch.rand(len(pixels)) < 0.5
+    mirrored = (torch.rand(len(pixels)) < 0.5).to(pixels.device)
     return torch.where(mirrored.view(-1, 1, 1, 1), pixels.flip(-1), pixels)
 
 

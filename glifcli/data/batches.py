@@ -40,15 +40,18 @@ def train_batches(
     seed: int,
     epoch: int,
     start_step: int = 0,
+    device: torch.device | str = "cpu",
 ) -> Iterator[Batch]:
     """Images, float32 [B, C, H, W], and targets, int64 [B] or, with MixUp or CutMix, float32 [B, classes].
 
-    The caller's random state is left as it is. Raises DataError for an empty split, for settings that do not
+    They are augmented on the device, or on the CPU where worker processes make them, and may be left there. The
+    caller's random state is left as it is. Raises DataError for an empty split, for settings that do not
     fit the images and, while iterating, for an image that cannot be decoded.
     """
     if len(split) == 0:
         raise DataError("there are no training images", "set a smaller `data.validation`")
-    augmentation = Augmentation(augment, normalisation, classes, split.images.shape)
+    where = device if settings.workers == 0 else "cpu"
+    augmentation = Augmentation(augment, normalisation, classes, split.images.shape, where)
     batches = EpochBatches(split, augmentation, settings.batch_size, seed, epoch)
     steps = range(start_step, steps_per_epoch(len(split), settings.batch_size))
     if settings.workers == 0:

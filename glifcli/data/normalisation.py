@@ -24,8 +24,8 @@ class Normalisation:
 
 def normalise(pixels: Tensor, normalisation: Normalisation) -> Tensor:
     """The float32 input of a network: (pixels / 255 - mean) / std; `pixels` is uint8 [B, C, H, W]."""
-    mean = torch.tensor(normalisation.mean, dtype=torch.float32).view(-1, 1, 1)
-    std = torch.tensor(normalisation.std, dtype=torch.float32).view(-1, 1, 1)
+    mean = torch.tensor(normalisation.mean, dtype=torch.float32, device=pixels.device).view(-1, 1, 1)
+    std = torch.tensor(normalisation.std, dtype=torch.float32, device=pixels.device).view(-1, 1, 1)
     return pixels.to(torch.float32).div_(255).sub_(mean).div_(std)
 
 

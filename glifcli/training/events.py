@@ -19,6 +19,7 @@ class Started:
     device: str
     precision: str
     backend: str
+    compiled: bool
 
 
 @dataclass(frozen=True)

@@ -67,13 +67,17 @@ class Trainer:
         self.device = choose_device(recipe.train.device)
         self.precision = choose_precision(recipe.train.precision, self.device)
         self.dtype = DTYPES[self.precision]
-        self.backend = choose_backend(recipe.train.backend, self.device, self.dtype)
+        backend = recipe.train.backend
+        # What torch.compile reads is plain PyTorch; see `choose_backend`.
+        backend = "reference" if backend == "auto" and recipe.train.compile else backend
+        self.backend = choose_backend(backend, self.device, self.dtype)
         torch.manual_seed(recipe.train.seed)
         self.model = (
             build(recipe, len(dataset.classes), dataset.channels).to(self.device).to(memory_format=torch.channels_last)
         )
         if self.dtype == torch.float64:
             self.model.double()
+        self.sequence = torch.compile(self.model.sequence) if recipe.train.compile else self.model.sequence
         self.optimiser = make_optimiser(self.model, recipe.optim)
         self.average = make_average(self.model, recipe.train.ema) if recipe.train.ema else None
         self.split = dataset.splits["train"]
@@ -98,6 +102,7 @@ class Trainer:
             device=str(self.device),
             precision=self.precision,
             backend=self.backend,
+            compiled=self.recipe.train.compile,
         )
 
     def train(self, stop: Callable[[], bool]) -> Iterator[Event]:
@@ -128,6 +133,7 @@ class Trainer:
             self.recipe.augment,
             seed=self.recipe.train.seed,
             epoch=self.epoch,
+            device=self.device,
             start_step=step,
         )
 
@@ -159,7 +165,7 @@ class Trainer:
             targets = targets.double() if targets.is_floating_point() else targets
         self.model.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
-            logits = self.model.sequence(images)
+            logits = self.sequence(images)
         loss = loss_of(logits, targets, recipe.loss)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -94,7 +94,7 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def networks() -> Iterator[dict[str, SpikingNetwork]]:
+def networks() -> dict[str, SpikingNetwork]:
     def make(backend: str) -> SpikingNetwork:
         torch.manual_seed(0)
         network = create_model("resnet19", classes=7, time_steps=2, width=1 / 16, backend=backend)
@@ -104,7 +104,7 @@ def networks() -> Iterator[dict[str, SpikingNetwork]]:
                 torch.nn.init.uniform_(module.bias, 0, 0.5)
         return network.to(memory_format=torch.channels_last)
 
-    yield {backend: make(backend) for backend in BACKENDS}
+    return {backend: make(backend) for backend in BACKENDS}
 
 
 def test_a_training_step_keeps_less_than_a_third_for_the_backward_pass(networks: dict[str, SpikingNetwork]) -> None:

@@ -222,7 +222,7 @@ def moments(y: Tensor) -> tuple[Tensor, Tensor]:
     """See `fused.Kernels`."""
     (y,), layout = arranged(y)
     # Distances are taken from an element of the channel, so that a mean far from 0 costs no precision.
-    pivot = y[(0, 0, slice(None), *[0] * (y.dim() - 3))].float().contiguous()
+    pivot = y[0, 0].reshape(layout.channels, -1)[:, 0].float().contiguous()
     whole = replace(layout, outer=y.shape[0] * layout.outer)
     chunks = sum_chunks_of(whole)
     totals = np.zeros((chunks, 2, layout.channels))
@@ -254,7 +254,8 @@ def told() -> str:
     why = Kernel.why_not_kept
     if why is None:
         try:
-            return f"compiled kernels are kept in {kernels.compile_affine(True, cache=True).stats.cache_path}"
+            run: Any = kernels.compile_affine(True, cache=True)
+            return f"compiled kernels are kept in {run.stats.cache_path}"
         except RuntimeError as error:
             why = str(error)
     return f"kernels are compiled in every process anew and not kept: {why}"
