@@ -64,8 +64,8 @@ def bench(
         check_output(output, force=force)
     chosen = choose_device(device or "auto")
     keep_freed()
+    note("measuring what the machine can do at most", quiet=quiet)
     limits = measure_limits(chosen, repeats)
-    note(limits_line(limits), quiet=quiet)
     operator: tuple[OperatorTime, ...] = ()
     network: tuple[NetworkTime, ...] = ()
     if only in (None, "operator"):
