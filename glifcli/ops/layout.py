@@ -20,6 +20,16 @@ class Layout:
     channels: int
     inner: int
 
+    @property
+    def rows(self) -> int:
+        """Rows of neighbours: positions, or channels of each image."""
+        return self.outer if self.over_channels else self.outer * self.channels
+
+    @property
+    def length(self) -> int:
+        """Neighbours in a row: channels, or space."""
+        return self.channels if self.over_channels else self.inner
+
 
 def layout_of(x: Tensor) -> Layout | None:
     """The layout of [T, B, C, *space], None where it is neither contiguous nor channels_last.

@@ -76,8 +76,7 @@ def flat(x: Tensor) -> np.ndarray[Any, Any]:
 
 def chunks_of(layout: Layout) -> int:
     """In how many pieces a layer is done that needs no sums: a matter of its size alone."""
-    rows = layout.outer if layout.over_channels else layout.outer * layout.channels
-    return max(1, min(CHUNKS, rows, layout.outer * layout.channels * layout.inner // CHUNK))
+    return max(1, min(CHUNKS, layout.rows, layout.rows * layout.length // CHUNK))
 
 
 def sum_chunks_of(layout: Layout) -> int:

@@ -1,0 +1,1 @@
+"""The recurrence on an NVIDIA GPU, as Triton kernels."""
