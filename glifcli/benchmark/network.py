@@ -142,14 +142,18 @@ def measure_network(
     trains = take_turns(contenders, [contender.train() for contender in contenders], repeats, device)
     infers = take_turns(contenders, [contender.infer() for contender in contenders], repeats, device)
     keep_freed()
+    alone: dict[tuple[str, str], dict[str, float]] = {}
     for index, contender in enumerate(contenders):
         contender.network.zero_grad(set_to_none=True)
         gc.collect()
         peak = peak_mb(contender.train(), device)
         contender.network.zero_grad(set_to_none=True)
-        convolutions = contender.convolutions()
-        alone = alternating({"train": convolutions.both, "infer": convolutions.forward}, repeats, device)
-        del convolutions
+        kind = contender.precision, contender.layout
+        if kind not in alone:
+            convolutions = contender.convolutions()
+            works = {"train": convolutions.both, "infer": convolutions.forward}
+            alone[kind] = alternating(works, repeats, device)
+            del convolutions, works
         scale = 1e3 / batch_size
         yield NetworkTime(
             model=model,
@@ -161,8 +165,8 @@ def measure_network(
             memory=contender.memory,
             train_ms_per_image=scale * trains[index],
             infer_ms_per_image=scale * infers[index],
-            convolution_train_ms_per_image=scale * alone["train"],
-            convolution_infer_ms_per_image=scale * alone["infer"],
+            convolution_train_ms_per_image=scale * alone[kind]["train"],
+            convolution_infer_ms_per_image=scale * alone[kind]["infer"],
             peak_mb=peak,
             train_speedup=trains[0] / trains[index],
             infer_speedup=infers[0] / infers[index],
@@ -174,11 +178,15 @@ def take_turns(
 ) -> list[float]:
     """The median seconds of each contender's work, each with its own way to hold memory."""
 
+    kept_before = False
+
     def settle(name: str) -> None:
+        nonlocal kept_before
         kept = contenders[int(name)].memory == "kept"
-        # What another kept is not its own yet: with one run it is.
-        if keep_freed(kept) and kept:
+        if keep_freed(kept) and kept and not kept_before:
+            # Nothing is kept yet: one run, unmeasured, leaves what the next one takes.
             works[int(name)]()
+        kept_before = kept
 
     medians = alternating({str(n): work for n, work in enumerate(works)}, repeats, device, settle)
     return [medians[str(n)] for n in range(len(works))]

@@ -25,7 +25,7 @@ def bench(
     ] = None,
     model: Annotated[str, typer.Option("--model", help="Network to run.", metavar="NAME")] = "resnet19",
     time_steps: Annotated[int, typer.Option("--time-steps", help="Its time steps.", metavar="N")] = 2,
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Images a batch.", metavar="N")] = 64,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Images a batch.", metavar="N")] = 16,
     repeats: Annotated[int, typer.Option("--repeats", help="Turns of each contender.", metavar="N")] = 5,
     peer: Annotated[
         str | None,
@@ -39,7 +39,7 @@ def bench(
 ) -> None:
     """Measure the operator and a network on this machine, against plain PyTorch and the machine's own limits.
 
-    All contenders of a case take turns in one process; medians count. A few minutes on two cores.
+    All contenders of a case take turns in one process; medians count. Three minutes on two cores.
     """
     from glifcli.benchmark.limits import measure_limits
     from glifcli.benchmark.network import NetworkTime, measure_network
