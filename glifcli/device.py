@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 
 import torch
@@ -57,6 +58,14 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return False
+
+
+def can_compile(device: torch.device) -> bool:
+    """Whether torch.compile finds the C++ compiler that it needs on the CPU."""
+    if device.type != "cpu":
+        return True
+    names = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++", "c++", "cl"]
+    return any(shutil.which(name) for name in names)
 
 
 @contextlib.contextmanager

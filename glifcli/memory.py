@@ -4,24 +4,24 @@ import ctypes
 import sys
 from typing import Any
 
-# glibc's malloc.h: what mallopt sets, and what it is set to by default (mallopt(3)).
+# What mallopt(3) sets, by glibc's malloc.h; and what glibc arrives at by itself once large tensors were freed.
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
-DEFAULTS = {TRIM_THRESHOLD: 128 * 1024, MMAP_THRESHOLD: 128 * 1024, MMAP_MAX: 65536}
+USUAL = {TRIM_THRESHOLD: 64 << 20, MMAP_THRESHOLD: 32 << 20, MMAP_MAX: 65536}
 KEPT = {TRIM_THRESHOLD: -1, MMAP_MAX: 0}
 
 
 def keep_freed(keep: bool = True) -> bool:
     """Keeps freed memory for what is allocated next, or gives it back as is usual; whether that could be set.
 
-    Usually every large tensor is fresh memory from the system, a page at a time, which costs more than filling it.
-    With glibc alone; elsewhere nothing happens.
+    Usually every tensor above 32 MiB is fresh memory from the system, a page at a time, which costs more than filling
+    it. With glibc alone; elsewhere nothing happens.
     """
     mallopt = _function("mallopt")
     if mallopt is None:
         return False
     if not keep:
         give_back()
-    return all(mallopt(option, value) for option, value in (KEPT if keep else DEFAULTS).items())
+    return all(mallopt(option, value) for option, value in (KEPT if keep else USUAL).items())
 
 
 def give_back() -> None:

@@ -17,7 +17,7 @@ def test_kept_and_given_back() -> None:
         for _ in range(5):
             addresses.add(torch.empty(20_000_000).data_ptr())
         if glibc:
-            assert len(addresses) == 1
+            assert len(addresses) <= 2
     finally:
         assert keep_freed(False) == glibc
     give_back()

@@ -24,8 +24,8 @@ COMMANDS = [
     for line in block.replace("\\\n", " ").splitlines()
     if line.startswith("glif ")
 ]
-# These want images that a test does not have; they are parsed and their recipe is looked up.
-NEEDS_IMAGES = [command for command in COMMANDS if "cifar" in command or "--data-dir" in command]
+# These want images that a test does not have, or minutes; they are parsed and their recipe is looked up.
+NEED_MORE = [c for c in COMMANDS if "cifar" in c or "--data-dir" in c or c.startswith("glif bench")]
 
 
 def test_nothing_is_left_to_fill_in() -> None:
@@ -34,22 +34,22 @@ def test_nothing_is_left_to_fill_in() -> None:
 
 def test_there_are_commands_of_both_kinds() -> None:
     assert len(COMMANDS) >= 8
-    assert 0 < len(NEEDS_IMAGES) < len(COMMANDS)
+    assert 0 < len(NEED_MORE) < len(COMMANDS)
 
 
-def test_commands_that_need_no_images_run(
+def test_commands_that_need_nothing_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GLIF_EPOCHS", "1")
     for command in COMMANDS:
-        if command not in NEEDS_IMAGES:
+        if command not in NEED_MORE:
             code = run(shlex.split(command, comments=True)[1:])
             assert code == 0, (command, capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("command", NEEDS_IMAGES)
-def test_commands_that_need_images_are_understood(command: str) -> None:
+@pytest.mark.parametrize("command", NEED_MORE)
+def test_commands_that_need_more_are_understood(command: str) -> None:
     _, name, *arguments = shlex.split(command, comments=True)
     group = typer.main.get_command(app)
     context = group.commands[name].make_context(name, arguments)  # type: ignore[attr-defined]

@@ -141,11 +141,11 @@ def measure_network(
     contenders = list(_contenders(model, time_steps, batch_size, device))
     trains = take_turns(contenders, [contender.train() for contender in contenders], repeats, device)
     infers = take_turns(contenders, [contender.infer() for contender in contenders], repeats, device)
-    keep_freed()
     alone: dict[tuple[str, str], dict[str, float]] = {}
     for index, contender in enumerate(contenders):
         contender.network.zero_grad(set_to_none=True)
         gc.collect()
+        keep_freed(contender.memory == "kept")
         peak = peak_mb(contender.train(), device)
         contender.network.zero_grad(set_to_none=True)
         kind = contender.precision, contender.layout

@@ -68,13 +68,13 @@ def peak_mb(work: Work, device: torch.device) -> float | None:
         before_kb = _status("VmRSS")
         work()
         return (_status("VmHWM") - before_kb) * 1024 / 1e6
-    except OSError:
+    except (OSError, KeyError):
         return None
 
 
 def _status(key: str) -> int:
     """A line of /proc/self/status, in KiB."""
-    return next(value for name, value in _status_lines() if name == key)
+    return dict(_status_lines())[key]
 
 
 def _status_lines() -> Iterator[tuple[str, int]]:

@@ -70,6 +70,8 @@ def headline(started: Started) -> str:
     if started.epoch == started.epochs:
         done = ", trained to its end already: only the report is made anew"
     compiled = ", torch.compile (a minute or more before the first step)" if started.compiled else ""
+    if started.compile_missing:
+        compiled = ", not compiled, as there is no C++ compiler"
     return (
         f"{started.run_dir}: {started.parameters:,} parameters, {started.images:,} images, "
         f"{started.epochs} epochs of {started.steps_per_epoch} steps, device {started.device}, "

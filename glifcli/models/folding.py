@@ -71,6 +71,7 @@ def _fold(norm: TdBN, conv: nn.Module | None) -> FixedNorm:
     if not isinstance(conv, nn.Conv2d):
         return FixedNorm(scale, shift)
     assert conv.bias is None
+    assert conv.out_channels == norm.num_features
     conv.weight.mul_(scale.view(-1, 1, 1, 1))
     conv.bias = nn.Parameter(shift.to(conv.weight.dtype), requires_grad=False)
     return FixedNorm(torch.ones_like(scale), torch.zeros_like(shift))

@@ -22,10 +22,12 @@ def fire(neuron: Neuron, *inputs: tuple[TdBN, Tensor], repeats: int = 1) -> Tens
     """Spikes [T, B, C, H, W] of neurons that take in the sum of the inputs, each normalised.
 
     inputs: what convolutions gave, [T, B, C, H, W], or [1, B, C, H, W] that `repeats` at every step. On a fused
-    backend norm, sum and neurons are one step, and neither the norm's output nor the sum is ever stored.
+    backend norm, sum and neurons are one step, and neither the norm's output nor the sum is ever stored; hooks on
+    the norms are then not called.
     """
     backend = neuron.chosen_backend(inputs[0][1])
-    if backend != "reference" and inputs[0][1].numel():
+    # One value a channel has no variance, and none has no mean: what is said of those is PyTorch's.
+    if backend != "reference" and all(y.numel() > y.shape[2] for _, y in inputs):
         return neuron(Current(tuple(norm.branch(y, backend, repeats) for norm, y in inputs), neuron.time_steps))
     total: Tensor | None = None
     for norm, y in inputs:

@@ -9,10 +9,13 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from glifcli.ops.constants import Constants
 from glifcli.ops.current import Current
 
+# The mark of a gradient that nothing else holds.
+OWN = "_glif_own"
 STEADY = ("decay", "reset_gate", "reset_sub", "threshold")
 State = tuple[Tensor, Tensor]
 # (drive, steady), the constants as the kernels read them; see `Kernels`.
@@ -107,6 +110,7 @@ class Recurrence(torch.autograd.Function):
         return (spikes,) if end is None else (spikes, *end)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
         drive, steady, *rest = ctx.saved_tensors
         ys, kept = list(rest[: ctx.branches]), list(rest[ctx.branches :])
@@ -117,7 +121,7 @@ class Recurrence(torch.autograd.Function):
             grad_spikes = ys[0].new_zeros(shape)
         grad_state = None
         if any(grad is not None for grad in ends):
-            first, second = (torch.zeros(shape[1:], device=drive.device) if grad is None else grad for grad in ends)
+            first, second = (drive.new_zeros(shape[1:]) if grad is None else grad for grad in ends)
             grad_state = first, second
         grad_ys, sums, steady_sums, before = ctx.kernels.backward(
             ys, drive, steady, kept, grad_spikes, grad_state, ctx.surrogate
@@ -126,6 +130,8 @@ class Recurrence(torch.autograd.Function):
         membrane, spent, spikes, distance = steady_sums
         grad_drive = torch.cat([-sums[:1], sums[1:]])
         grad_steady = torch.stack([membrane - reset_gate * spent, -decay * spent, -spikes, -distance])
+        for grad in grad_ys:
+            setattr(grad, OWN, True)
         state = (None, None) if ctx.from_rest or before is None else before
         return None, None, None, grad_drive, grad_steady, *state, *grad_ys
 
@@ -133,8 +139,8 @@ class Recurrence(torch.autograd.Function):
 class Moments(torch.autograd.Function):
     """(y, mean, variance) of y [T or 1, B, C, *space], y handed on as it is.
 
-    All that follows from y then comes back at once, the gradients of the moments with that of y, and the one is
-    added to the other in place.
+    All that follows from y then comes back at once, the gradients of the moments with that of y, and where that is
+    `Recurrence`'s the one is added to the other in place.
     """
 
     @staticmethod
@@ -145,10 +151,13 @@ class Moments(torch.autograd.Function):
         return y.view_as(y), mean, variance
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor]:
         grad, grad_mean, grad_variance = grads
         y, mean = ctx.saved_tensors
         count = y.numel() // y.shape[2]
         scale = 2 * grad_variance / count
+        # A gradient that `Recurrence` made belongs to no one else; any other may.
+        grad = grad if getattr(grad, OWN, False) else grad.clone(memory_format=torch.contiguous_format)
         ctx.kernels.add_affine(grad, y, scale, grad_mean / count - scale * mean)
         return None, grad

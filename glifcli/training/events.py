@@ -7,7 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Started:
-    """The run is set up; `epoch` and `step` are what is done already, above 0 where it was resumed."""
+    """The run is set up; `epoch` and `step` are what is done already, above 0 where it was resumed.
+
+    compile_missing: torch.compile was asked for, and its compiler is not there.
+    """
 
     run_dir: Path
     parameters: int
@@ -20,6 +23,7 @@ class Started:
     precision: str
     backend: str
     compiled: bool
+    compile_missing: bool
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from glifcli.checkpoint import Metadata, save
 from glifcli.data import Dataset, Split, eval_batches, steps_per_epoch, train_batches
-from glifcli.device import DTYPES, choose_device, choose_precision, deterministic
+from glifcli.device import DTYPES, can_compile, choose_device, choose_precision, deterministic
 from glifcli.errors import AnswerNo, CheckpointError
 from glifcli.files import remove_leftovers
 from glifcli.models.network import SpikingNetwork
@@ -69,7 +69,8 @@ class Trainer:
         self.dtype = DTYPES[self.precision]
         backend = recipe.train.backend
         # What torch.compile reads is plain PyTorch; see `choose_backend`.
-        backend = "reference" if backend == "auto" and recipe.train.compile else backend
+        self.compiled = recipe.train.compile and can_compile(self.device)
+        backend = "reference" if backend == "auto" and self.compiled else backend
         self.backend = choose_backend(backend, self.device, self.dtype)
         torch.manual_seed(recipe.train.seed)
         self.model = (
@@ -77,7 +78,7 @@ class Trainer:
         )
         if self.dtype == torch.float64:
             self.model.double()
-        self.sequence = torch.compile(self.model.sequence) if recipe.train.compile else self.model.sequence
+        self.sequence = torch.compile(self.model.sequence) if self.compiled else self.model.sequence
         self.optimiser = make_optimiser(self.model, recipe.optim)
         self.average = make_average(self.model, recipe.train.ema) if recipe.train.ema else None
         self.split = dataset.splits["train"]
@@ -102,7 +103,8 @@ class Trainer:
             device=str(self.device),
             precision=self.precision,
             backend=self.backend,
-            compiled=self.recipe.train.compile,
+            compiled=self.compiled,
+            compile_missing=self.recipe.train.compile and not self.compiled,
         )
 
     def train(self, stop: Callable[[], bool]) -> Iterator[Event]:

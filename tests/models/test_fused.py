@@ -140,7 +140,7 @@ def test_a_network_learns_the_same_on_both(networks: dict[str, SpikingNetwork]) 
             losses[backend].append(loss.item())
     assert losses["numba"][-1] < 0.8 * losses["numba"][0]
     assert losses["numba"][0] == pytest.approx(losses["reference"][0], rel=0.02)
-    assert losses["numba"] == pytest.approx(losses["reference"], rel=0.5, abs=0.2)
+    assert losses["numba"][1:3] == pytest.approx(losses["reference"][1:3], rel=0.05)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -108,7 +108,7 @@ def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     assert "not kept" in told
 
 
-def test_kernels_are_kept_and_damaged_ones_made_anew(tmp_path: Path) -> None:
+def test_kernels_are_kept_and_damaged_ones_stop_nothing(tmp_path: Path) -> None:
     told = spikes_in_a_process(tmp_path)
     assert str(tmp_path) in told
     kept = list(tmp_path.rglob("*.nbc"))
@@ -116,3 +116,49 @@ def test_kernels_are_kept_and_damaged_ones_made_anew(tmp_path: Path) -> None:
     for path in [*kept, *tmp_path.rglob("*.nbi")]:
         path.write_bytes(b"damaged")
     assert "not kept" in spikes_in_a_process(tmp_path)
+
+
+THREADS = """
+import torch
+torch.set_num_threads(1)
+from glifcli import GLIF
+GLIF(16, 2, backend="numba")(torch.randn(2, 4, 16))
+assert torch.get_num_threads() == 1, torch.get_num_threads()
+"""
+
+FORK = """
+import os, torch
+from glifcli import GLIF
+neuron, x = GLIF(16, 2), torch.randn(2, 4, 16)
+spikes = neuron(x)
+assert neuron.chosen_backend(x) == "numba"
+child = os.fork()
+if child == 0:
+    assert neuron.chosen_backend(x) == "reference"
+    os._exit(0 if torch.equal(neuron(x), spikes) else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+BROKEN = """
+import torch
+from glifcli import GLIF
+from glifcli.ops.backends import told
+assert GLIF(16, 2).chosen_backend(torch.randn(2, 4, 16)) == "reference"
+assert told()["numba"].startswith("cannot run: "), told()
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "variables"),
+    [
+        pytest.param(THREADS, {}, id="threads"),
+        pytest.param(FORK, {}, id="fork", marks=pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")),
+        pytest.param(BROKEN, {"NUMBA_DISABLE_JIT": "1"}, id="no compiler"),
+    ],
+)
+def test_in_a_process_of_its_own(script: str, variables: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        capture_output=True, text=True, env=os.environ | variables, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

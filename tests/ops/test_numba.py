@@ -8,10 +8,11 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from glifcli.errors import ModelError
 from glifcli.neurons.base import Neuron
 from glifcli.neurons.glif import GLIF, GLIFf
-from glifcli.ops import Constants, glif_sequence, glif_spikes
-from glifcli.ops.cpu import backend
+from glifcli.ops import Branch, Constants, Current, batch_moments, glif_sequence, glif_spikes
+from glifcli.ops.cpu import backend, kernels
 from glifcli.ops.layout import layout_of
 
 NAMES = ("decay", "leak", "gain", "reset_gate", "reset_sub", "threshold")
@@ -225,3 +226,90 @@ def test_affine_is_added_in_place(dtype: torch.dtype, lay: object) -> None:
     assert grad.data_ptr() == address
     tolerance = 1e-5 if dtype == torch.float32 else 2e-2
     torch.testing.assert_close(grad.double(), expected, rtol=tolerance, atol=tolerance)
+
+
+def test_a_default_dtype_or_device_changes_nothing() -> None:
+    torch.manual_seed(0)
+    x, k = torch.randn(3, 2, 18, 4), random_constants(18, 3, timed=False)
+    state = torch.randn(2, 18, 4), (torch.rand(2, 18, 4) > 0.5).float()
+    expected = outcome("numba", x, k, state, "rectangle")
+    torch.set_default_dtype(torch.float64)
+    try:
+        spikes, end = glif_sequence(x, k, state, backend="numba")
+        assert torch.equal(spikes, expected[0])
+        assert torch.equal(end[0], expected[1])
+        glif_spikes(x.requires_grad_(), k, backend="numba").sum().backward()
+        assert x.grad is not None
+        assert x.grad.dtype == torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
+    with torch.device("meta"):
+        assert torch.equal(glif_sequence(x, k, state, backend="numba")[0], expected[0])
+
+
+def test_the_state_gets_its_gradient_through_no_step_at_all() -> None:
+    for shape in ((0, 2, 3, 4), (3, 0, 3, 4)):
+        state = torch.randn(shape[1:]).requires_grad_(), torch.zeros(shape[1:])
+        k = random_constants(3, shape[0], timed=False)
+        _, (membrane, _) = glif_sequence(torch.zeros(shape), k, state, backend="numba")
+        membrane.sum().backward()
+        assert state[0].grad is not None
+        assert torch.equal(state[0].grad, torch.ones(shape[1:]))
+
+
+def test_a_second_derivative_is_refused_not_wrong() -> None:
+    x = torch.randn(2, 3, 4).requires_grad_()
+    spikes = glif_spikes(x, random_constants(4, 2, timed=False), surrogate="arctan", backend="numba")
+    (grad,) = torch.autograd.grad(spikes.sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        grad.square().sum().backward()
+
+
+def test_a_gradient_that_someone_else_holds_is_left_alone() -> None:
+    y = torch.randn(2, 3, 4, 5).requires_grad_()
+    handed_on, mean, variance = batch_moments(y, "numba")
+    grad = torch.ones(2, 3, 4, 5)
+    torch.autograd.backward([handed_on, mean], [grad, torch.ones(4)])
+    assert torch.equal(grad, torch.ones(2, 3, 4, 5))
+    torch.testing.assert_close(y.grad, torch.full_like(y, 1 + 1 / 30))
+    z = y.detach().clone().requires_grad_()
+    handed_on, mean, variance = batch_moments(z, "numba")
+    (handed_on.sum() + variance.sum()).backward()
+    expected = 1 + 2 * (z - z.mean((0, 1, 3), keepdim=True)) / 30
+    torch.testing.assert_close(z.grad, expected.detach())
+
+
+def test_a_negated_view() -> None:
+    x = torch.randn(2, 3, 18)
+    k = random_constants(18, 2, timed=False)
+    negated = torch._neg_view(x)
+    assert torch.equal(glif_spikes(negated, k, backend="numba"), glif_spikes(-x, k, backend="reference"))
+
+
+def branch(shape: tuple[int, ...], channels: int = 4, dtype: torch.dtype = torch.float32) -> Branch:
+    return Branch(torch.zeros(shape, dtype=dtype), torch.ones(channels), torch.zeros(channels))
+
+
+@pytest.mark.parametrize(
+    ("branches", "words"),
+    [
+        ((), "0 branches"),
+        ((branch((2, 3, 4)),) * 3, "3 branches"),
+        ((branch((2, 3, 4)), branch((1, 3, 4))), r"\[1, 3, 4\]"),
+        ((branch((3, 3, 4)),), "2 time steps"),
+        ((branch((2, 3, 4)), branch((2, 3, 4), dtype=torch.bfloat16)), "bfloat16"),
+        ((branch((2, 3, 4), channels=5),), r"\[5\]"),
+    ],
+)
+def test_branches_that_do_not_go_together(branches: tuple[Branch, ...], words: str) -> None:
+    with pytest.raises(ModelError, match=words):
+        Current(branches, 2)
+
+
+def test_kernels_are_kept_by_the_instructions_they_call() -> None:
+    kept_by = [kernels.compile_affine(True, cache=False), kernels.compile_moments(True, cache=False)]
+    kept_by += [kernels.compile_forward(2, 1, True, False, False, False, cache=False)]
+    kept_by += [kernels.compile_backward(2, 1, True, False, False, False, "rectangle", cache=False)]
+    for kernel in kept_by:
+        closure = kernel.py_func.__closure__  # type: ignore[attr-defined]
+        assert kernels.STAMP in [cell.cell_contents for cell in closure]

@@ -1,6 +1,7 @@
 """The kernels of `ops/fused.py` on the CPU."""
 
 import functools
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from glifcli.ops import backends
 from glifcli.ops.cpu import kernels
 from glifcli.ops.fused import State
 from glifcli.ops.layout import Layout, arranged, empty, laid
@@ -22,6 +24,9 @@ UNROLLED = 8
 # most pieces that a layer is cut into.
 CHUNK, SUMMED, CHUNKS = 4096, 64, 64
 NOTHING = np.zeros(1, np.float32)
+# Whatever the caller's default dtype and device.
+PLAIN: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
+FORKED = False
 
 
 class Kernel:
@@ -35,19 +40,22 @@ class Kernel:
 
     def __call__(self, *arguments: Any) -> None:
         """Runs it on as many threads as torch uses."""
-        numba.set_num_threads(max(1, min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)))
+        threads = torch.get_num_threads()
+        numba.set_num_threads(max(1, min(threads, numba.config.NUMBA_NUM_THREADS)))
         with one_at_a_time():
-            if self.run is None:
-                self.run = self._first(arguments)
-            else:
+            if self.run is not None:
                 self.run(*arguments)
+                return
+            self.run = self._first(arguments)
+            # When Numba starts its threads it sets the number of OpenMP's, which are torch's too.
+            torch.set_num_threads(threads)
 
     def _first(self, arguments: tuple[Any, ...]) -> Callable[..., None]:
         try:
             run = self.compile(*self.form, cache=True)
             run(*arguments)
         except Exception as error:
-            # A folder that cannot be written, a full disk, a file in it that is damaged: all before anything ran.
+            # A folder that cannot be written, a full disk, a file in it that is damaged: all before the kernel ran.
             Kernel.why_not_kept = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
             run = self.compile(*self.form, cache=False)
             run(*arguments)
@@ -70,7 +78,7 @@ kernel = functools.cache(Kernel)
 
 def flat(x: Tensor) -> np.ndarray[Any, Any]:
     """The elements of a dense tensor in the order of memory; bfloat16 as uint16."""
-    elements = x.detach().as_strided((x.numel(),), (1,))
+    elements = x.detach().resolve_neg().as_strided((x.numel(),), (1,))
     return (elements.view(torch.uint16) if x.dtype == torch.bfloat16 else elements).numpy()
 
 
@@ -152,7 +160,7 @@ def forward(
 
 def state_like(shape: tuple[int, ...], layout: Layout, state: State | None) -> State:
     """The state before the first step, in float32 and in that layout, to be written to."""
-    like = torch.empty(0)
+    like = torch.empty(0, **PLAIN)
     values = (empty((1, *shape[1:]), layout, like)[0] for _ in range(2))
     membrane, last = (x.zero_() if state is None else x.copy_(state[index]) for index, x in enumerate(values))
     return membrane, last
@@ -174,10 +182,9 @@ def backward(
     grads = [torch.empty_like(y) for y in ys]
     carried = bool(kept)
     ends = state_like((1, *ys[0].shape[1:]), layout, grad_state) if carried else None
-    sums = torch.zeros(len(drive), steps, channels)
-    steady_sums = torch.zeros(4, steady.shape[1], channels)
+    sums, steady_sums = torch.zeros_like(drive), torch.zeros_like(steady)
     if not ys[0].numel() or not steps:
-        return [grad.zero_() for grad in grads], sums, steady_sums, ends
+        return [grad.zero_() for grad in grads], sums, steady_sums, grad_state
     chunks = sum_chunks_of(layout)
     repeats = ys[0].shape[0] == 1 and steps > 1
     totals_of_repeats = [torch.zeros_like(y, dtype=torch.float32) for y in ys] if repeats and steps > UNROLLED else []
@@ -220,8 +227,9 @@ def backward(
 def moments(y: Tensor) -> tuple[Tensor, Tensor]:
     """See `fused.Kernels`."""
     (y,), layout = arranged(y)
-    # Distances are taken from an element of the channel, so that a mean far from 0 costs no precision.
-    pivot = y[0, 0].reshape(layout.channels, -1)[:, 0].float().contiguous()
+    # Distances are taken from a few elements' mean, so that a mean far from 0 costs no precision.
+    first = y[0, 0].reshape(layout.channels, -1)
+    pivot = first[:, :: max(1, first.shape[1] // 16)].float().mean(1)
     whole = replace(layout, outer=y.shape[0] * layout.outer)
     chunks = sum_chunks_of(whole)
     totals = np.zeros((chunks, 2, layout.channels))
@@ -245,7 +253,24 @@ def add_affine(grad: Tensor, y: Tensor, scale: Tensor, shift: Tensor) -> None:
 
 
 def check() -> None:
-    """Raises an error where these kernels cannot run; that Numba and its LLVM could be imported says they can."""
+    """Raises an error where these kernels cannot run, by running one."""
+    if FORKED:
+        raise RuntimeError("this process was forked from one that ran kernels, which OpenMP does not survive")
+    grad, y, one = torch.zeros(1, 1, 1, **PLAIN), torch.ones(1, 1, 1, **PLAIN), torch.ones(1, **PLAIN)
+    add_affine(grad, y, one, one)
+    if grad.item() != 2:
+        raise RuntimeError(f"a kernel gave {grad.item()} for 2")
+
+
+def mark_forked() -> None:
+    """In a process forked from one that ran kernels: from now on these cannot run."""
+    global FORKED
+    FORKED = True
+    backends.load.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=mark_forked)
 
 
 def told() -> str:
@@ -255,6 +280,6 @@ def told() -> str:
         try:
             run: Any = kernels.compile_affine(True, cache=True)
             return f"compiled kernels are kept in {run.stats.cache_path}"
-        except RuntimeError as error:
+        except Exception as error:  # no place to keep them, or no compiler
             why = str(error)
     return f"kernels are compiled in every process anew and not kept: {why}"

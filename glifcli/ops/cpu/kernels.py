@@ -5,9 +5,11 @@ channels of one position, and the size of space else, where they are positions o
 
 What is summed over positions is done in tasks, each a block of channels and a chunk of `outer`. How they are cut
 follows from the shape alone, so that sums do not depend on the number of threads. Sums are taken in float32 over a
-tile of some hundred elements, and over tiles in float64.
+tile, some hundred elements or those of one image, and over tiles in float64.
 """
 
+import inspect
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +17,11 @@ import numpy as np
 from llvmlite.binding import get_host_cpu_features
 from numba import njit, prange
 
+from glifcli.ops.cpu import lanes, vectors
 from glifcli.ops.cpu.lanes import affine_lanes, backward_lanes, forward_lanes, moment_lanes
 
+# Numba keeps kernels by their own source and what they close over: this stands for the instructions they call.
+STAMP = zlib.crc32("".join(map(inspect.getsource, (lanes, vectors))).encode())
 LANES = 16 if get_host_cpu_features().get("avx512f") else 8
 # Lanes of the sums that a task holds, so that they stay in the L1 cache.
 BLOCK = 128
@@ -34,11 +39,15 @@ def compile_forward(
 ) -> Callable[..., None]:
     """The kernel that writes spikes, and the state where it is carried; see `lanes.Form`."""
 
+    stamp = STAMP
+
     @njit(parallel=True, nogil=True, cache=cache)
     def forward(
         y1: Any, y2: Any, steady: Any, drive: Any, membrane: Any, last: Any, spikes: Any,
         outer: int, channels: int, inner: int, chunks: int,
     ) -> None:  # fmt: skip
+        if stamp < 0:
+            return
         rows, length = (outer, channels) if over_channels else (outer * channels, inner)
         stride = rows * length
         whole = length - length % LANES
@@ -75,12 +84,16 @@ def compile_backward(
     sum_rows = (1 + branches) * steps + 4 * (steps if timed else 1)
     width = channels_a_block(over_channels)
 
+    stamp = STAMP
+
     @njit(parallel=True, nogil=True, cache=cache)
     def backward(
         y1: Any, y2: Any, steady: Any, drive: Any, membrane: Any, last: Any,
         grad_spikes: Any, grad_y1: Any, grad_y2: Any, grad_membrane: Any, grad_last: Any,
         totals: Any, outer: int, channels: int, inner: int, chunks: int,
     ) -> None:  # fmt: skip
+        if stamp < 0:
+            return
         stride = outer * channels * inner
         blocks = (channels + width - 1) // width
         tile = max(1, TILE if over_channels else TILE * LANES // inner)
@@ -125,8 +138,12 @@ def compile_moments(over_channels: bool, cache: bool) -> Callable[..., None]:
     """The kernel that adds the sums of y - pivot and of its square to `totals`, float64 [chunks, 2, C]."""
     width = channels_a_block(over_channels)
 
+    stamp = STAMP
+
     @njit(parallel=True, nogil=True, cache=cache)
     def moments(y: Any, pivot: Any, totals: Any, outer: int, channels: int, inner: int, chunks: int) -> None:
+        if stamp < 0:
+            return
         blocks = (channels + width - 1) // width
         tile = max(1, TILE if over_channels else TILE * LANES // inner)
         for task in prange(chunks * blocks):
@@ -161,8 +178,12 @@ def compile_moments(over_channels: bool, cache: bool) -> Callable[..., None]:
 def compile_affine(over_channels: bool, cache: bool) -> Callable[..., None]:
     """The kernel that adds y * scale + shift, both by channel, to a gradient."""
 
+    stamp = STAMP
+
     @njit(parallel=True, nogil=True, cache=cache)
     def affine(grad: Any, y: Any, scale: Any, shift: Any, outer: int, channels: int, inner: int, chunks: int) -> None:
+        if stamp < 0:
+            return
         rows, length = (outer, channels) if over_channels else (outer * channels, inner)
         whole = length - length % LANES
         for chunk in prange(chunks):
