@@ -29,7 +29,9 @@ def bench(
     repeats: Annotated[int, typer.Option("--repeats", help="Turns of each contender.", metavar="N")] = 5,
     peer: Annotated[
         str | None,
-        typer.Option("--peer", help="Another library's neurons beside: spikingjelly.", metavar="NAME"),
+        typer.Option(
+            "--peer", help="Another library's neurons beside, in the operator part: spikingjelly.", metavar="NAME"
+        ),
     ] = None,
     device: options.Device = None,
     output: options.OutputFile = None,

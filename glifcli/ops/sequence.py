@@ -27,7 +27,7 @@ def glif_sequence(
     """(spikes, state) of a sequence of currents; the equation is in `ops/reference.py`.
 
     x: [T, B, C, *space] in float16, bfloat16, float32 or float64 and any memory layout; space may be empty.
-    constants: each [C] or [T, C].
+    constants: each [C] or [T, C]; for a piece of a sequence those of its steps, `constants.steps(start, stop)`.
     state: (membrane, last spike), each [B, C, *space], as the piece of the sequence before returned it; None
     for rest, both 0.
     surrogate: a name of SURROGATES. backend: a name of BACKENDS, or "auto".
