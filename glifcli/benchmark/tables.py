@@ -33,10 +33,10 @@ def limits_line(limits: Limits) -> str:
 
 def operator_table(rows: Sequence[OperatorTime]) -> Table:
     """The operator's times, a section a case."""
-    table = Table(title="Operator: ms a layer; speed-up of forward + backward; its time over that of moving its bytes")
+    table = Table(title="Operator: ms a layer; forward + backward against the reference and against copying its bytes")
     for column in ("currents", "backend"):
         table.add_column(column)
-    for column in ("forward", "+ backward", "peak MB", "speed-up", "of moving"):
+    for column in ("forward", "both", "peak MB", "speed-up", "copies"):
         table.add_column(column, justify="right", no_wrap=True)
     before = None
     for row in rows:
@@ -65,7 +65,7 @@ def network_table(rows: Sequence[NetworkTime]) -> Table:
     table = Table(title=title)
     for column in ("backend", "precision", "layout", "freed memory"):
         table.add_column(column)
-    for column in ("training", "inference", "peak MB", "training", "inference"):
+    for column in ("training ms", "inference ms", "peak MB", "training", "inference"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(

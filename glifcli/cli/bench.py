@@ -61,6 +61,8 @@ def bench(
         if value < 1:
             raise GlifError(f"`{flag}` is `{value}`", f"give 1 or more, such as `{flag} 3`")
     if peer is not None:
+        if only == "network":
+            raise GlifError(f"`--peer {peer}` takes part in the operator alone", "leave `--only network` out")
         peer_layers(peer)
     if output is not None:
         check_output(output, force=force)

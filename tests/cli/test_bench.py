@@ -56,6 +56,7 @@ def test_tables_of_one_part(glif: Glif) -> None:
         (("--batch-size", "-1"), ["`--batch-size`", "`-1`"]),
         (("--peer", "norse"), ["`norse`", "spikingjelly"]),
         (("--device", "tpu"), ["`tpu`"]),
+        (("--only", "network", "--peer", "spikingjelly"), ["`--peer spikingjelly`", "operator"]),
     ],
 )
 def test_what_it_refuses(glif: Glif, arguments: tuple[str, ...], words: list[str]) -> None:

@@ -3,7 +3,7 @@
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -17,9 +17,8 @@ from glifcli.ops import backends
 from glifcli.ops.cpu import kernels
 from glifcli.ops.fused import State
 from glifcli.ops.layout import Layout, arranged, empty, laid
+from glifcli.ops.pieces import UNROLLED, part, pieces, span
 
-# Steps that one kernel unrolls; longer sequences go through it in pieces.
-UNROLLED = 8
 # Elements of one time step that are worth a thread's while, positions that are worth sums of their own, and the
 # most pieces that a layer is cut into.
 CHUNK, SUMMED, CHUNKS = 4096, 64, 64
@@ -98,32 +97,25 @@ def sizes(layout: Layout) -> tuple[int, int, int]:
     return layout.outer, layout.channels, layout.inner
 
 
-def pieces(steps: int) -> Iterator[tuple[int, int]]:
-    """(start, stop) of the pieces of a sequence."""
-    for start in range(0, steps, UNROLLED):
-        yield start, min(start + UNROLLED, steps)
-
-
-def part(values: Tensor, start: int, stop: int) -> np.ndarray[Any, Any]:
-    """The steps of constants [N, T or 1, C] from `start` up to `stop`, flat."""
-    return flat((values[:, start:stop] if values.shape[1] > 1 else values).contiguous())
-
-
 def form_of(ys: list[Tensor], steps: int, steady: Tensor, layout: Layout, carried: bool) -> tuple[Any, ...]:
     """What a kernel is compiled for; see `lanes.Form`."""
     timed, repeats = steady.shape[1] > 1, ys[0].shape[0] == 1
     return steps, len(ys), layout.over_channels, timed, repeats and steps > 1, carried
 
 
-def span(y: Tensor, start: int, stop: int) -> np.ndarray[Any, Any]:
-    """The steps of a current from `start` up to `stop`, or the one step that stands for all."""
-    return flat(y[start:stop] if y.shape[0] > 1 else y)
+def arrays_of(
+    ys: list[Tensor], steady: Tensor, drive: Tensor, state: State | None, start: int, stop: int
+) -> list[np.ndarray[Any, Any]]:
+    """What every kernel of the recurrence reads over those steps: inputs, constants, the state before if any."""
+    inputs = [flat(span(y, start, stop)) for y in ys]
+    constants = [flat(part(values, start, stop)) for values in (steady, drive)]
+    # The first input stands in for a second that is not there.
+    return [inputs[0], inputs[-1], *constants, *arrays_of_state(state)]
 
 
-def branches_of(ys: list[Tensor], start: int, stop: int) -> list[np.ndarray[Any, Any]]:
-    """The two inputs of a kernel; the first stands in for a second that is not there."""
-    spans = [span(y, start, stop) for y in ys]
-    return [spans[0], spans[-1]]
+def arrays_of_state(state: State | None) -> list[np.ndarray[Any, Any]]:
+    """Membrane and last spike as a kernel takes them, where there is a state."""
+    return [NOTHING, NOTHING] if state is None else [flat(value) for value in state]
 
 
 def forward(
@@ -134,28 +126,17 @@ def forward(
     ys, layout = arranged(*ys)
     shape = (steps, *ys[0].shape[1:])
     spikes = empty(shape, layout, ys[0])
-    carried = state is not None or keep or steps > UNROLLED
-    membrane = last = None
-    if carried:
-        membrane, last = state_like(shape, layout, state)
+    # The kernels take it from one piece to the next in place.
+    running = state_like(shape, layout, state) if state is not None or keep or steps > UNROLLED else None
     kept: list[Tensor] = []
     if ys[0].numel() and steps:
         for start, stop in pieces(steps):
-            if grad and membrane is not None and last is not None:
-                kept += [membrane.clone(), last.clone()]
-            run = kernel(kernels.compile_forward, *form_of(ys, stop - start, steady, layout, carried))
-            run(
-                *branches_of(ys, start, stop),
-                part(steady, start, stop),
-                part(drive, start, stop),
-                NOTHING if membrane is None else flat(membrane),
-                NOTHING if last is None else flat(last),
-                flat(spikes[start:stop]),
-                *sizes(layout),
-                chunks_of(layout),
-            )
-    end = (membrane, last) if keep and membrane is not None and last is not None else None
-    return spikes, end, kept
+            if grad and running is not None:
+                kept += [value.clone() for value in running]
+            run = kernel(kernels.compile_forward, *form_of(ys, stop - start, steady, layout, running is not None))
+            arrays = arrays_of(ys, steady, drive, running, start, stop)
+            run(*arrays, flat(spikes[start:stop]), *sizes(layout), chunks_of(layout))
+    return spikes, running if keep else None, kept
 
 
 def state_like(shape: tuple[int, ...], layout: Layout, state: State | None) -> State:
@@ -192,20 +173,15 @@ def backward(
         length, timed = stop - start, steady.shape[1] > 1
         rows = len(drive) * length
         totals = np.zeros((chunks, rows + 4 * (length if timed else 1), channels))
-        outs = [span(grad, start, stop) for grad in grads]
-        membrane, last = kept[2 * index : 2 * index + 2] if carried else (None, None)
+        outs = [flat(span(grad, start, stop)) for grad in grads]
+        before = (kept[2 * index], kept[2 * index + 1]) if carried else None
         run = kernel(kernels.compile_backward, *form_of(ys, length, steady, layout, carried), surrogate)
         run(
-            *branches_of(ys, start, stop),
-            part(steady, start, stop),
-            part(drive, start, stop),
-            NOTHING if membrane is None else flat(membrane),
-            NOTHING if last is None else flat(last),
+            *arrays_of(ys, steady, drive, before, start, stop),
             flat(grad_spikes[start:stop]),
             outs[0],
             outs[-1],
-            NOTHING if ends is None else flat(ends[0]),
-            NOTHING if ends is None else flat(ends[1]),
+            *arrays_of_state(ends),
             totals,
             *sizes(layout),
             chunks,

@@ -5,7 +5,8 @@ channels of one position, and the size of space else, where they are positions o
 
 What is summed over positions is done in tasks, each a block of channels and a chunk of `outer`. How they are cut
 follows from the shape alone, so that sums do not depend on the number of threads. Sums are taken in float32 over a
-tile, some hundred elements or those of one image, and over tiles in float64.
+tile, some hundred elements or those of one image, and over tiles in float64. The two kernels that sum have the same
+loops, written out in each: a function that they called would be part of what Numba keeps them by, and is not stable.
 """
 
 import inspect

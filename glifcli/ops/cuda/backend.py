@@ -11,9 +11,8 @@ from torch import Tensor
 from glifcli.ops.cuda import kernels
 from glifcli.ops.fused import State
 from glifcli.ops.layout import Layout, arranged, empty, laid
+from glifcli.ops.pieces import UNROLLED, part, pieces, span
 
-# Steps that one kernel unrolls; longer sequences go through it in pieces.
-UNROLLED = 8
 # On an H100 four steps back take some 190 registers a thread: room for 5 programs of 64 threads, or for 2 of 128.
 WARPS = 2
 # The most programs that a layer is cut into, fewer where each writes sums, and the tiles worth one's while. None of
@@ -73,21 +72,6 @@ def launch(kernel: Any, tiling: Tiling, first: Tensor, *arguments: Any, **form: 
             over_channels=layout.over_channels, outer=tiling.outer, inner=tiling.inner,
             num_warps=WARPS, enable_fp_fusion=False,
         )  # fmt: skip
-
-
-def pieces(steps: int) -> list[tuple[int, int]]:
-    """(start, stop) of the pieces of a sequence."""
-    return [(start, min(start + UNROLLED, steps)) for start in range(0, steps, UNROLLED)]
-
-
-def part(values: Tensor, start: int, stop: int) -> Tensor:
-    """The steps from `start` up to `stop` of constants [N, T or 1, C]."""
-    return (values[:, start:stop] if values.shape[1] > 1 else values).contiguous()
-
-
-def span(y: Tensor, start: int, stop: int) -> Tensor:
-    """The steps of a current from `start` up to `stop`, or the one step that stands for all."""
-    return y[start:stop] if y.shape[0] > 1 else y
 
 
 def two(tensors: list[Tensor]) -> tuple[Tensor, Tensor | None]:
