@@ -28,8 +28,8 @@ class Metadata:
     """What a model file says of its model.
 
     normalisation: mean and standard deviation for each channel that images (0 to 1) are normalised with.
-    image_size: height and width that it was trained on. made: how it was made (data set, split, epoch,
-    seed, precision, version), for people and for `glif eval` to find the same data again.
+    image_size: height and width that it was trained on. made: how it was made (data set, split, epoch, seed,
+    precision, version), for people and for `glif eval` to find the same data again. hidden: see ModelConfig.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -46,10 +46,20 @@ class Metadata:
     std: tuple[float, ...]
     class_names: tuple[str, ...]
     made: dict[str, Any]
+    hidden: int | None = None
 
     def model_config(self) -> ModelConfig:
         """The configuration of the network."""
-        return ModelConfig(self.architecture, self.classes, self.time_steps, self.in_channels, self.width, self.neuron)
+        return ModelConfig(
+            self.architecture,
+            self.classes,
+            self.time_steps,
+            self.in_channels,
+            self.width,
+            self.neuron,
+            self.image_size,
+            self.hidden,
+        )
 
     def to_json(self) -> str:
         """The same metadata always as the same text."""

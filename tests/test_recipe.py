@@ -70,7 +70,7 @@ def test_every_key_is_there_once() -> None:
         ({"optim": {"schedule": "zzz"}}, "`optim.schedule` is `zzz`: known: `constant`, `cosine`, `onecycle`"),
         ({"train": {"seed": -1}}, "`train.seed` is `-1`: it should be greater than or equal to 0"),
         ({"train": {"precision": "fp8"}}, "`train.precision` is `fp8`: did you mean `fp64`?"),
-        ({"model": {"name": "resnet20"}}, "`model.name` is `resnet20`: did you mean `resnet19`?"),
+        ({"model": {"name": "resnet9"}}, "`model.name` is `resnet9`: did you mean `resnet19`?"),
         ({"neuron": {"name": "glif_f"}}, "`neuron.name` is `glif_f`: did you mean `glif-f`?"),
         ({"data": {"dataset": "cifar"}}, "`data.dataset` is `cifar`: did you mean `cifar10`?"),
         ({"neuron": {"name": "lif", "mode": "hard"}}, "`neuron.mode` has no meaning for the neuron `lif`: remove it"),

@@ -18,7 +18,7 @@ RECIPES = zoo.recipes()
 def test_there_are_recipes_and_models() -> None:
     assert len(RECIPES) >= 9
     assert "digits/smallnet" in RECIPES
-    assert len(MODELS) >= 3
+    assert len(MODELS) >= 8
     assert len(SETTINGS) >= 4
     files = {path for path in (zoo.folder() / "recipes").rglob("*") if path.is_file()}
     assert files == set(RECIPES.values())
@@ -38,9 +38,9 @@ def test_a_recipe_is_whole(name: str) -> None:
 @pytest.mark.parametrize("neuron", SETTINGS)
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_is_built_and_runs(name: str, neuron: str) -> None:
-    model = create_model(name, classes=3, time_steps=2, neuron=neuron, width=0.1).eval()
+    model = create_model(name, classes=3, time_steps=2, neuron=neuron, width=0.1, in_channels=3, image_size=16).eval()
     with torch.no_grad():
-        assert model(torch.rand(1, 3, 8, 8)).shape == (1, 3)
+        assert model(torch.rand(1, 3, 16, 16)).shape == (1, 3)
 
 
 def test_names_need_no_registry() -> None:

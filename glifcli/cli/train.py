@@ -315,11 +315,13 @@ def answer_plan(run: "Run", recipe: "Recipe", *, json: bool) -> None:
     from glifcli.training.fit import build
 
     if recipe.data.dataset in FIXED:
-        classes, channels = FIXED[recipe.data.dataset]
+        classes, channels, side = FIXED[recipe.data.dataset]
+        image_size = (recipe.data.image_size or side,) * 2
     else:
         dataset = load_dataset(recipe.data)
-        classes, channels = len(dataset.classes), dataset.channels
-    path, parameters = run.path, sum(parameter.numel() for parameter in build(recipe, classes, channels).parameters())
+        classes, channels, image_size = len(dataset.classes), dataset.channels, dataset.image_size
+    model = build(recipe, classes, channels, image_size)
+    path, parameters = run.path, sum(parameter.numel() for parameter in model.parameters())
     if json:
         answer_json({"recipe": dataclasses.asdict(recipe), "parameters": parameters, "run_dir": str(path)})
         return

@@ -1,7 +1,8 @@
 """What all networks have in common: images or event frames in, logits out, time first in between."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
@@ -38,14 +39,24 @@ def fire(neuron: Neuron, *inputs: tuple[TdBN, Tensor], repeats: int = 1) -> Tens
 
 
 class Stem(nn.Module):
-    """Convolution, tdBN and neuron. A still image passes the first two once and is then repeated over time."""
+    """Convolution, norm and neuron. A still image passes the first two once and is then repeated over time."""
 
-    def __init__(self, in_channels: int, channels: int, time_steps: int, make_neuron: NeuronMaker) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        design: "Design",
+        *,
+        kernel: int = 3,
+        stride: int = 1,
+        padding: int = 1,
+        scale: float = 1.0,
+    ) -> None:
         super().__init__()
-        self.time_steps = time_steps
-        self.conv = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
-        self.norm = TdBN(channels)
-        self.neuron = make_neuron(channels)
+        self.time_steps = design.time_steps
+        self.conv = nn.Conv2d(in_channels, channels, kernel, stride, padding, bias=False)
+        self.norm = TdBN(channels, scale)
+        self.neuron = design.make_neuron(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Spikes [T, B, C, H, W] of images [B, C, H, W] or event frames [B, T, C, H, W]."""
@@ -54,20 +65,45 @@ class Stem(nn.Module):
         return fire(self.neuron, (self.norm, over_time(self.conv, x.transpose(0, 1))))
 
 
-class SpikingNetwork(nn.Module):
-    """Stem, spiking layers, mean over space, linear head, mean over time.
+@dataclass(frozen=True)
+class Design:
+    """What a family builds a network for.
 
-    A family gives `layers` (spikes to spikes, time first) and the number of channels that they end with.
+    width: multiplies the numbers of channels. image_size: height and width, which only heads on flattened features
+    depend on. hidden: size of the linear layer before a residual network's last, 0 for none, None as released.
     """
 
-    def __init__(self, stem: Stem, layers: nn.Sequential, features: int, hidden: int, classes: int) -> None:
+    in_channels: int
+    classes: int
+    time_steps: int
+    width: float
+    image_size: tuple[int, int]
+    hidden: int | None
+    make_neuron: NeuronMaker
+
+    def channels(self, base: int) -> int:
+        """That many channels times the width, as a multiple of 8, at least 8."""
+        return max(8, 8 * round(base * self.width / 8))
+
+
+class SpikingNetwork(nn.Module):
+    """Stem, layers, mean over space or all positions as they are, linear head, mean over time.
+
+    A family gives `layers` (time first, [T, B, C, H, W] in and out), the head, and whether it reads every position
+    (`flat`) in place of the mean over space.
+    """
+
+    def __init__(self, stem: Stem, layers: nn.Sequential, head: nn.Sequential, *, flat: bool = False) -> None:
         super().__init__()
+        last = head[-1]
+        assert isinstance(last, nn.Linear)
         self.in_channels = stem.conv.in_channels
-        self.classes = classes
+        self.classes = last.out_features
         self.time_steps = stem.time_steps
+        self.flat = flat
         self.stem = stem
         self.layers = layers
-        self.head = nn.Sequential(*_head(features, hidden, classes))
+        self.head = head
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits [B, classes]: the mean of `sequence` over time."""
@@ -80,8 +116,8 @@ class SpikingNetwork(nn.Module):
         fit.
         """
         self._check(x)
-        spikes = self.layers(self.stem(x))
-        logits = self.head(spikes.flatten(3).mean(3))
+        features = self.layers(self.stem(x)).flatten(3)
+        logits = self.head(self._flattened(features) if self.flat else features.mean(3))
         return logits if logits.itemsize > 2 else logits.float()
 
     def neurons(self) -> Iterator[tuple[str, Neuron]]:
@@ -89,6 +125,18 @@ class SpikingNetwork(nn.Module):
         for name, module in self.named_modules():
             if isinstance(module, Neuron):
                 yield name, module
+
+    def _flattened(self, features: Tensor) -> Tensor:
+        """Features [T, B, C, positions] as the head takes them, [T, B, C * positions]."""
+        first = self.head[0]
+        assert isinstance(first, nn.Linear)
+        count = features.shape[2] * features.shape[3]
+        if count != first.in_features:
+            raise ModelError(
+                f"the input leaves {count} features, the network's head takes {first.in_features}",
+                "give images of the size that the network was made for, or make it with their `image_size`",
+            )
+        return features.flatten(2)
 
     def _check(self, x: Tensor) -> None:
         if x.dim() not in (4, 5):
@@ -108,15 +156,9 @@ class SpikingNetwork(nn.Module):
             )
 
 
-def _head(features: int, hidden: int, classes: int) -> list[nn.Module]:
-    """The linear head, without bias; `hidden` above 0 puts a layer of that size before the last."""
-    sizes = [features, hidden, classes] if hidden else [features, classes]
-    return [nn.Linear(a, b, bias=False) for a, b in itertools.pairwise(sizes)]
-
-
-def scaled(channels: int, width: float) -> int:
-    """That many channels times the width, as a multiple of 8, at least 8."""
-    return max(8, 8 * round(channels * width / 8))
+def linear_head(sizes: Sequence[int], *, bias: bool = False) -> nn.Sequential:
+    """Linear layers of those sizes, nothing between them."""
+    return nn.Sequential(*(nn.Linear(a, b, bias=bias) for a, b in itertools.pairwise(sizes)))
 
 
 def initialise(network: nn.Module) -> None:

@@ -1,68 +1,61 @@
-"""Spiking ResNet-19 and ResNet-18 for images of CIFAR's size (arXiv 2210.13768, table of architectures)."""
+"""Spiking ResNet-18, -19 and -34 for images of CIFAR's and of ImageNet's size (arXiv 2210.13768, architectures)."""
 
-from torch import Tensor, nn
+from torch import nn
 
-from glifcli.models.network import NeuronMaker, SpikingNetwork, Stem, fire, initialise, over_time, scaled
-from glifcli.models.tdbn import BRANCH, TdBN
+from glifcli.models.blocks import Block, MembraneBlock
+from glifcli.models.network import Design, SpikingNetwork, Stem, initialise, linear_head
 
 # (blocks, channels, stride of the first block) of each stage.
 Stages = tuple[tuple[int, int, int], ...]
 RESNET19: Stages = ((3, 128, 1), (3, 256, 2), (2, 512, 2))
 RESNET18: Stages = ((2, 64, 1), (2, 128, 1), (2, 256, 2), (2, 512, 2))
+RESNET18_IMAGENET: Stages = ((2, 64, 2), (2, 128, 2), (2, 256, 2), (2, 512, 2))
+RESNET34_IMAGENET: Stages = ((3, 64, 2), (4, 128, 2), (6, 256, 2), (3, 512, 2))
 
 
-class Shortcut(nn.Module):
-    """The way past a block: tdBN, behind a 1x1 convolution where the shape changes."""
+def resnet(design: Design, stages: Stages, block: type[Block | MembraneBlock], *, large: bool) -> SpikingNetwork:
+    """A spiking ResNet; `large` images pass a 7x7 convolution of stride 2 first, others a 3x3 one.
 
-    def __init__(self, in_channels: int, channels: int, stride: int) -> None:
-        super().__init__()
-        same = in_channels == channels and stride == 1
-        self.conv = nn.Identity() if same else nn.Conv2d(in_channels, channels, 1, stride, bias=False)
-        self.norm = TdBN(channels, BRANCH)
-
-
-class Block(nn.Module):
-    """conv-tdBN-neuron-conv-tdBN, plus the shortcut, then a neuron. Spikes [T, B, C, H, W] in and out."""
-
-    def __init__(self, in_channels: int, channels: int, stride: int, make_neuron: NeuronMaker) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False)
-        self.norm1 = TdBN(channels)
-        self.neuron1 = make_neuron(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norm2 = TdBN(channels, BRANCH)
-        self.shortcut = Shortcut(in_channels, channels, stride)
-        self.neuron2 = make_neuron(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        inner = fire(self.neuron1, (self.norm1, over_time(self.conv1, x)))
-        passed = over_time(self.shortcut.conv, x)
-        return fire(self.neuron2, (self.norm2, over_time(self.conv2, inner)), (self.shortcut.norm, passed))
-
-
-def resnet(
-    stages: Stages, in_channels: int, classes: int, time_steps: int, width: float, make_neuron: NeuronMaker
-) -> SpikingNetwork:
-    """A spiking ResNet; as in the release, a network for 10 classes has a second linear layer of half the width."""
-    channels = scaled(stages[0][1], width)
-    stem = Stem(in_channels, channels, time_steps, make_neuron)
+    As in the release, one for 10 classes has a second linear layer of half the width.
+    """
+    channels = design.channels(stages[0][1])
+    kernel, stride = (7, 2) if large else (3, 1)
+    # Padding is 1 for both: the release has it so.
+    stem = Stem(design.in_channels, channels, design, kernel=kernel, stride=stride)
     blocks = []
     for count, base, first_stride in stages:
         for index in range(count):
-            stride = first_stride if index == 0 else 1
-            blocks.append(Block(channels, scaled(base, width), stride, make_neuron))
-            channels = scaled(base, width)
-    hidden = channels // 2 if classes == 10 else 0
-    network = SpikingNetwork(stem, nn.Sequential(*blocks), channels, hidden, classes)
+            wider = design.channels(base)
+            blocks.append(block(channels, wider, first_stride if index == 0 else 1, design))
+            channels = wider
+    released = channels // 2 if design.classes == 10 else 0
+    hidden = released if design.hidden is None else design.hidden
+    head = linear_head([channels, hidden, design.classes] if hidden else [channels, design.classes])
+    network = SpikingNetwork(stem, nn.Sequential(*blocks), head)
     initialise(network)
     return network
 
 
-def resnet19(in_channels: int, classes: int, time_steps: int, width: float, make_neuron: NeuronMaker) -> SpikingNetwork:
-    """ResNet-19: 3, 3 and 2 blocks of 128, 256 and 512 channels."""
-    return resnet(RESNET19, in_channels, classes, time_steps, width, make_neuron)
+def resnet19(design: Design) -> SpikingNetwork:
+    """ResNet-19 for CIFAR: 3, 3 and 2 blocks of 128, 256 and 512 channels."""
+    return resnet(design, RESNET19, Block, large=False)
 
 
-def resnet18(in_channels: int, classes: int, time_steps: int, width: float, make_neuron: NeuronMaker) -> SpikingNetwork:
-    """ResNet-18: four stages of 2 blocks, of 64 to 512 channels."""
-    return resnet(RESNET18, in_channels, classes, time_steps, width, make_neuron)
+def resnet18(design: Design) -> SpikingNetwork:
+    """ResNet-18 for CIFAR: four stages of 2 blocks, of 64 to 512 channels."""
+    return resnet(design, RESNET18, Block, large=False)
+
+
+def resnet34(design: Design) -> SpikingNetwork:
+    """ResNet-34 for ImageNet: 3, 4, 6 and 3 blocks of 64 to 512 channels."""
+    return resnet(design, RESNET34_IMAGENET, Block, large=True)
+
+
+def resnet18_ms(design: Design) -> SpikingNetwork:
+    """MS-ResNet-18 for ImageNet: four stages of 2 blocks that pass membrane potentials on."""
+    return resnet(design, RESNET18_IMAGENET, MembraneBlock, large=True)
+
+
+def resnet34_ms(design: Design) -> SpikingNetwork:
+    """MS-ResNet-34 for ImageNet: 3, 4, 6 and 3 blocks that pass membrane potentials on."""
+    return resnet(design, RESNET34_IMAGENET, MembraneBlock, large=True)

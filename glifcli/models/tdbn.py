@@ -11,12 +11,14 @@ from glifcli.ops import Branch, batch_moments
 
 # Two branches that meet in a residual sum are scaled so that the sum has the variance of one.
 BRANCH = 1 / math.sqrt(2)
+# With this scale nothing is left of tdBN but batch norm.
+PLAIN = 1 / THRESHOLD
 
 
 class TdBN(nn.BatchNorm2d):
     """Batch norm over time, batch and space: the normalised value times `scale` * 0.5, then the affine part.
 
-    scale: 1, or BRANCH on both branches of a residual sum.
+    scale: 1, BRANCH on both branches of a residual sum, or PLAIN for ordinary batch norm.
     """
 
     def __init__(self, channels: int, scale: float = 1.0) -> None:

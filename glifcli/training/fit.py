@@ -74,7 +74,9 @@ class Trainer:
         self.backend = choose_backend(backend, self.device, self.dtype)
         torch.manual_seed(recipe.train.seed)
         self.model = (
-            build(recipe, len(dataset.classes), dataset.channels).to(self.device).to(memory_format=torch.channels_last)
+            build(recipe, len(dataset.classes), dataset.channels, dataset.image_size)
+            .to(self.device)
+            .to(memory_format=torch.channels_last)
         )
         if self.dtype == torch.float64:
             self.model.double()
@@ -308,8 +310,8 @@ class Trainer:
         )
 
 
-def build(recipe: Recipe, classes: int, channels: int) -> SpikingNetwork:
-    """The network of the recipe for images of that many classes and channels."""
+def build(recipe: Recipe, classes: int, channels: int, image_size: tuple[int, int]) -> SpikingNetwork:
+    """The network of the recipe for images of that many classes and channels, of that height and width."""
     config = ModelConfig(
         name=recipe.model.name,
         classes=classes,
@@ -317,5 +319,6 @@ def build(recipe: Recipe, classes: int, channels: int) -> SpikingNetwork:
         in_channels=channels,
         width=recipe.model.width,
         neuron=recipe.neuron,
+        image_size=image_size,
     )
     return from_config(config, recipe.train.backend)

@@ -20,7 +20,7 @@ from tests.data.samples import write_folder, write_image
         (["--set", "optim.lrr=1"], "unknown key `optim.lrr`: did you mean `optim.lr`?", "`optim.lrr`"),
         (["--set", "lr=1"], "unknown key `lr`: did you mean `optim.lr`?", "`lr`"),
         (["--set", "zoo.keeper=1"], "unknown key `zoo`: known: `augment`", "`zoo.keeper`"),
-        (["--set", "model.name=resnet20"], "`model.name` is `resnet20`: did you mean `resnet1", "`model.name`"),
+        (["--set", "model.name=resnet9"], "`model.name` is `resnet9`: did you mean `resnet19`", "`model.name`"),
         (["--set", "neuron.name=gilf"], "`neuron.name` is `gilf`: did you mean `glif`?", "`neuron.name`"),
         (["--dataset", "cifar11"], "`data.dataset` is `cifar11`: did you mean `cifar10`?", "`data.dataset`"),
         (["--set", "optim.lr=fast"], '`optim.lr` is `"fast"`: it should be a valid number', "`optim.lr`"),
@@ -64,12 +64,12 @@ def test_a_device_that_is_not_there(refused) -> None:
 
 
 def test_every_problem_of_a_file_is_told(refused, tmp_path: Path) -> None:
-    Path("bad.toml").write_text('[train]\nepochs = "many"\n[model]\nnaem = "x"\nname = "resnet20"\n[food]\na = 1\n')
+    Path("bad.toml").write_text('[train]\nepochs = "many"\n[model]\nnaem = "x"\nname = "resnet9"\n[food]\na = 1\n')
     err = refused("train", "bad.toml")
     assert err.startswith("error: 4 problems in recipe `bad.toml`\n")
     assert '  `train.epochs` is `"many"`: it should be a valid integer\n' in err
     assert "  unknown key `model.naem`: did you mean `model.name`?\n" in err
-    assert "  `model.name` is `resnet20`: did you mean `resnet1" in err
+    assert "  `model.name` is `resnet9`: did you mean `resnet19`" in err
     assert "unknown key `food`" in err
     assert "hint: edit `bad.toml`" in err
 

@@ -7,7 +7,16 @@ from glifcli.errors import ModelError
 from glifcli.models.registry import MODELS, create_model
 from glifcli.neurons.config import NeuronConfig
 
-SMALL = {"resnet19": 0.125, "resnet18": 0.125, "smallnet": 0.25}
+SMALL = {
+    "resnet19": 0.125,
+    "resnet18": 0.125,
+    "resnet34": 0.125,
+    "resnet18-ms": 0.125,
+    "resnet34-ms": 0.125,
+    "cifarnet": 0.0625,
+    "widenet7b": 0.125,
+    "smallnet": 0.25,
+}
 
 
 def test_every_network_has_a_small_width_here() -> None:
@@ -18,7 +27,7 @@ def test_every_network_has_a_small_width_here() -> None:
 @pytest.mark.parametrize("neuron", ["glif", "glif-f", "lif", "plif"])
 def test_every_network_learns_with_every_neuron(name: str, neuron: str) -> None:
     torch.manual_seed(0)
-    model = create_model(name, classes=5, time_steps=2, neuron=neuron, width=SMALL[name])
+    model = create_model(name, classes=5, time_steps=2, neuron=neuron, width=SMALL[name], in_channels=3, image_size=16)
     logits = model(torch.randn(3, 3, 16, 16))
     assert logits.shape == (3, 5)
     logits.logsumexp(1).sum().backward()
@@ -34,7 +43,7 @@ def test_a_still_image_is_the_image_at_every_time_step(name: str) -> None:
     models = []
     for x in (image, frames):
         torch.manual_seed(1)
-        model = create_model(name, time_steps=3, width=SMALL[name]).double().train()
+        model = create_model(name, time_steps=3, width=SMALL[name], in_channels=3, image_size=16).double().train()
         models.append((model, model(x)))
     (still, a), (moving, b) = models
     torch.testing.assert_close(a, b)
@@ -94,7 +103,7 @@ def test_a_wrong_input_names_both_numbers(x: torch.Tensor, words: list[str]) -> 
 
 def test_unknown_names_and_sizes_are_refused() -> None:
     with pytest.raises(ModelError) as raised:
-        create_model("resnet20")
+        create_model("resnet9")
     assert raised.value.hint == "did you mean `resnet19`?"
     with pytest.raises(ModelError, match="`time_steps` is 0"):
         create_model("smallnet", time_steps=0)

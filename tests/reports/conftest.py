@@ -4,10 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from glifcli.models.network import SpikingNetwork, Stem
+from glifcli.models.blocks import Layer
+from glifcli.models.network import Design, SpikingNetwork, Stem, linear_head
 from glifcli.models.registry import create_model
-from glifcli.models.smallnet import Layer
-from glifcli.neurons.base import Neuron
 from glifcli.neurons.lif import LIF
 
 CPU = torch.device("cpu")
@@ -19,12 +18,9 @@ def hand_network() -> SpikingNetwork:
     The stem copies the image into both channels; the layer copies channel 0, at every second row and column,
     to its own channel 0 and leaves the others at rest. A current above 0.5 makes a spike at each step.
     """
-
-    def make_neuron(channels: int) -> Neuron:
-        return LIF(channels, 2)
-
-    layer = Layer(2, 3, 2, make_neuron)
-    network = SpikingNetwork(Stem(1, 2, 2, make_neuron), nn.Sequential(layer), 3, 0, 5)
+    design = Design(1, 5, 2, 1.0, (4, 4), None, lambda channels: LIF(channels, 2))
+    layer = Layer(2, 3, design, stride=2)
+    network = SpikingNetwork(Stem(1, 2, design), nn.Sequential(layer), linear_head([3, 5]))
     with torch.no_grad():
         for conv in (network.stem.conv, layer.conv):
             conv.weight.zero_()
