@@ -1,6 +1,7 @@
 """A trained network at another number of time steps: what goes by time step is cut short, held or made anew."""
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -41,9 +42,9 @@ def with_time_steps(network: SpikingNetwork, time_steps: int, conductance: str =
             logits = neuron.get_parameter(name)
             remade = _remade(logits, time_steps, conductance)
             setattr(neuron, name, nn.Parameter(remade, requires_grad=logits.requires_grad))
-    for module in network.modules():
-        if hasattr(module, "time_steps"):
-            module.time_steps = time_steps
+    timed_modules: list[Any] = [module for module in network.modules() if hasattr(module, "time_steps")]
+    for module in timed_modules:
+        module.time_steps = time_steps
     return network
 
 
