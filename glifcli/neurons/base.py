@@ -58,6 +58,10 @@ class Neuron(nn.Module):
         """What the neuron learned or was given, by name, after the sigmoid: each [C], or [T, C] by time step."""
         raise NotImplementedError
 
+    def timed(self) -> tuple[str, ...]:
+        """The names of the parameters that go by time step, the first dimension of each."""
+        return ()
+
     def initial_values(self) -> dict[str, float]:
         """What `values` held on average before training."""
         raise NotImplementedError

@@ -57,6 +57,7 @@ class GLIF(Neuron):
         check_choice("mode", mode, ("soft", "hard"))
         self.mode = mode
         self.time_wise = time_wise
+        self.initial_leak = initial_leak(time_steps)
         shape = (channels,) if share == "channel" else ()
         timed = (time_steps, *shape)
         for gate in GATES:
@@ -67,12 +68,14 @@ class GLIF(Neuron):
             self.register_parameter(name, full(timed if time_wise else shape, initial[name]))
         self.conductance = full(timed, CONDUCTANCE)
 
+    def timed(self) -> tuple[str, ...]:
+        return (*MEMBRANE, "conductance") if self.time_wise else ("conductance",)
+
     def initial_values(self) -> dict[str, float]:
-        leak = THRESHOLD / (2 * self.time_steps)
         membrane = {
             "tau": TAU,
             "threshold": THRESHOLD,
-            "leak": leak,
+            "leak": self.initial_leak,
             "reset": RESET,
             "conductance": CONDUCTANCE,
         }
@@ -89,10 +92,10 @@ class GLIF(Neuron):
 
     def membrane(self) -> dict[str, Tensor]:
         """tau, threshold, leak and reset, each [C], or [T, C] where they are time-wise; conductance [T, C]."""
-        timed = dict.fromkeys(MEMBRANE, self.time_wise) | {"conductance": True}
+        timed = self.timed()
         return {
-            name: per_channel(torch.sigmoid(self.get_parameter(name)), self.channels, timed=is_timed)
-            for name, is_timed in timed.items()
+            name: per_channel(torch.sigmoid(self.get_parameter(name)), self.channels, timed=name in timed)
+            for name in (*MEMBRANE, "conductance")
         }
 
     def values(self) -> dict[str, Tensor]:
@@ -138,6 +141,7 @@ class GLIFf(Neuron):
     ) -> None:
         super().__init__(channels, time_steps, surrogate=surrogate, backend=backend)
         check_choice("share", share, ("channel", "layer"))
+        self.initial_leak = initial_leak(time_steps)
         shape = (channels,) if share == "channel" else ()
         self.gamma = nn.Parameter(torch.zeros(shape), requires_grad=False)
         initial = self.initial_values()
@@ -145,13 +149,17 @@ class GLIFf(Neuron):
             self.register_parameter(name, full(shape, initial[name]))
         self.conductance = full((time_steps, *shape), CONDUCTANCE)
 
+    def timed(self) -> tuple[str, ...]:
+        return ("conductance",)
+
     def initial_values(self) -> dict[str, float]:
-        leak = THRESHOLD / (2 * self.time_steps)
-        return {"tau": TAU, "threshold": THRESHOLD, "leak": leak, "reset": RESET, "conductance": CONDUCTANCE}
+        membrane = {"tau": TAU, "threshold": THRESHOLD, "leak": self.initial_leak, "reset": RESET}
+        return {**membrane, "conductance": CONDUCTANCE}
 
     def values(self) -> dict[str, Tensor]:
+        timed = self.timed()
         return {
-            name: per_channel(torch.sigmoid(self.get_parameter(name)), self.channels, timed=name == "conductance")
+            name: per_channel(torch.sigmoid(self.get_parameter(name)), self.channels, timed=name in timed)
             for name in self.initial_values()
         }
 
@@ -168,6 +176,11 @@ class GLIFf(Neuron):
 
     def behaviour(self) -> dict[str, str]:
         return {"leak": "exponential", "conductance": "time-dependent", "reset": "hard"}
+
+
+def initial_leak(time_steps: int) -> float:
+    """The leak before training: over all steps together half the threshold."""
+    return THRESHOLD / (2 * time_steps)
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

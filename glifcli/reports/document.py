@@ -166,7 +166,7 @@ def _operations(report: Mapping[str, Any]) -> str:
     layers = [
         (
             f"`{layer['name']}`",
-            "binary" if layer["binary_input"] else "real",
+            "binary" if layer["binary_input"] else "whole" if layer["whole_input"] else "real",
             f"{layer['input_rate']:.4f}",
             engineering(layer["macs"]),
             engineering(layer["acs"]),

@@ -68,7 +68,9 @@ def test_event_frames(batches):
     torch.manual_seed(0)
     model = lively(create_model("smallnet", time_steps=2, in_channels=2))
     e = run(model, [(torch.poisson(torch.full((2, 2, 2, 8, 8), 0.3)), torch.tensor([0, 1]))])
-    assert e.operations.layers[0].macs == 2 * 32 * 64 * 18
+    stem = e.operations.layers[0]
+    assert (stem.macs, stem.whole_input) == (0, True)
+    assert stem.acs == pytest.approx(2 * 32 * 64 * 18 * stem.input_mean)
 
 
 def test_modes_and_hooks_are_as_before(smallnet, batches):

@@ -6,7 +6,8 @@ from torch.nn import functional as F
 from glifcli.models.registry import create_model
 from glifcli.ops import Constants
 from glifcli.reports.firing import FiringCounter
-from glifcli.reports.operations import OperationCounter, fan_out, neuron_operations
+from glifcli.reports.operations import OperationCounter, neuron_operations
+from glifcli.reports.synapses import convolved, fan_out, multiplied
 from tests.reports.conftest import hand_image, hand_network, hooks, lively
 
 
@@ -20,15 +21,17 @@ def count(model, *inputs):
 
 def test_hand_worked_still_image():
     # The same for every image, so batches of 2 and 1 give the figures of one.
-    image = hand_image(2.0)
+    image = hand_image(2.5)
     o = count(hand_network(), torch.stack([image, image]), image[None])
     stem, conv, head = o.layers
-    # Stem: 2 x 4 x 4 outputs x 9 weights, once for both steps; its input, 0 and 2, is not binary.
+    # Stem: 2 x 4 x 4 outputs x 9 weights, once for both steps; its input, 0 and 2.5, is no count of spikes.
     assert (stem.name, stem.binary_input, stem.macs, stem.acs) == ("stem.conv", False, 288, 0)
+    assert (stem.whole_input, stem.input_mean) == (False, None)
     assert stem.input_rate == pytest.approx(2 / 16)
     # Layer: 3 x 2 x 2 outputs x 2 x 9 weights x 2 steps = 432 at a rate of 4 / 32.
     assert (conv.name, conv.binary_input, conv.macs) == ("layers.0.conv", True, 0)
     assert conv.acs == pytest.approx(54)
+    assert (conv.whole_input, conv.input_mean) == (True, 4 / 32)
     # Head: 3 x 5 weights x 2 steps; its input is a mean over space.
     assert (head.name, head.binary_input, head.macs, head.acs) == ("head.0", False, 30, 0)
     assert o.macs == 318
@@ -46,7 +49,7 @@ def test_hand_worked_still_image():
 
 
 def test_event_frames_pass_the_stem_at_each_step():
-    frames = hand_image(2.0).expand(1, 2, 1, 4, 4)
+    frames = hand_image(2.5).expand(1, 2, 1, 4, 4)
     o = count(hand_network(), frames)
     assert o.layers[0].macs == 576
     assert o.ann_macs == 519
@@ -61,10 +64,45 @@ def test_binary_event_frames_cost_accumulates_in_the_stem():
     assert o.synaptic_operations == 30 + 36 + (4 + 9) * 2 * 2
 
 
-def test_one_batch_that_is_not_binary_makes_the_layer_dense():
+def test_counts_of_events_cost_an_accumulate_each():
+    frames = hand_image(3.0).expand(1, 2, 1, 4, 4)
+    stem = count(hand_network(), frames).layers[0]
+    assert (stem.binary_input, stem.whole_input, stem.macs) == (False, True, 0)
+    # Three times those of a single event; the share of pixels with events is the same.
+    assert stem.input_rate == pytest.approx(2 / 16)
+    assert stem.input_mean == pytest.approx(6 / 16)
+    assert stem.acs == pytest.approx(3 * 576 * 2 / 16)
+    assert count(hand_network(), frames).synaptic_operations == 30 + 36 + 3 * (4 + 9) * 2 * 2
+
+
+def test_one_batch_that_is_not_whole_makes_the_layer_dense():
+    o = count(hand_network(), hand_image(1.0)[None], hand_image(2.5)[None])
+    assert not o.layers[0].binary_input
+    assert not o.layers[0].whole_input
+    assert o.layers[0].macs == 288
     o = count(hand_network(), hand_image(1.0)[None], hand_image(2.0)[None])
     assert not o.layers[0].binary_input
-    assert o.layers[0].macs == 288
+    assert (o.layers[0].macs, o.layers[0].acs) == (0, pytest.approx(288 * 1.5 * 2 / 16))
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.5, -0.5, float("nan"), float("inf")])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
+def test_what_is_no_number_of_spikes(value, layout, dtype):
+    conv = nn.Conv2d(2, 3, 3, padding=1).to(dtype)
+    x = (torch.rand(4, 2, 5, 6) < 0.3).to(dtype) * 2
+    x[2, 1, 3, 4] = value
+    x = x.contiguous(memory_format=layout)
+    output = conv(x)
+    counts = convolved(conv, x, output, fan_out(conv, x.shape[-2:], output.shape[-2:])).counts
+    assert counts[0].tolist() == [1] * 4
+    assert counts[4].tolist() == [0, 0, 1, 0]
+    whole = [0, 1, 3]
+    assert counts[1][whole].tolist() == x[whole].double().sum((1, 2, 3)).tolist()
+    assert counts[2].tolist() == (x != 0).sum((1, 2, 3)).tolist() or value != value
+    flat = multiplied(nn.Linear(60, 7).to(dtype), x.flatten(1)).counts
+    assert flat[4].tolist() == [0, 0, 1, 0]
+    assert flat[3][whole].tolist() == (7 * counts[1][whole]).tolist()
 
 
 @pytest.mark.parametrize(
@@ -82,13 +120,13 @@ def test_one_batch_that_is_not_binary_makes_the_layer_dense():
 )
 def test_fan_out_agrees_with_a_convolution_by_ones(settings):
     conv = nn.Conv2d(4, 8, bias=False, **settings)
-    spikes = (torch.rand(3, 4, 11, 9) < 0.3).float()
+    spikes = torch.poisson(torch.full((3, 4, 11, 9), 0.4))
     with torch.no_grad():
         conv.weight.fill_(1)
-        # Each synapse that carries a spike adds 1 to one output.
+        # Each synapse that carries k spikes adds k to one output.
         output = conv(spikes)
-    events = (spikes.sum((0, 1)) * fan_out(conv, spikes.shape[-2:], output.shape[-2:])).sum()
-    assert events == output.double().sum()
+    applied = convolved(conv, spikes, output, fan_out(conv, spikes.shape[-2:], output.shape[-2:]))
+    assert applied.counts[3].tolist() == output.double().sum((1, 2, 3)).tolist()
 
 
 def test_a_residual_network_by_an_independent_formula():
