@@ -27,8 +27,8 @@ BEST, LAST = "best.safetensors", "last.safetensors"
 class Metadata:
     """What a model file says of its model.
 
-    normalisation: mean and standard deviation for each channel that images (0 to 1) are normalised with.
-    image_size: height and width that it was trained on. made: how it was made (data set, split, epoch, seed,
+    mean, std: of each channel, what images (0 to 1) are normalised with. image_size: height and width that it was
+    trained on. class_names: empty where they are not known. made: how it was made (data set, split, epoch, seed,
     precision, version), for people and for `glif eval` to find the same data again. hidden: see ModelConfig.
     """
 
@@ -71,8 +71,13 @@ ADAPTER = TypeAdapter(Metadata)
 
 def save(path: Path, state: dict[str, Tensor], metadata: Metadata) -> None:
     """Writes a model file, in one step. Raises SaveError; what stood at the path before is then still there."""
+    write_atomically(path, content(state, metadata))
+
+
+def content(state: dict[str, Tensor], metadata: Metadata) -> bytes:
+    """The bytes of a model file."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-    write_atomically(path, safetensors.torch.save(tensors, {METADATA_KEY: metadata.to_json()}))
+    return safetensors.torch.save(tensors, {METADATA_KEY: metadata.to_json()})
 
 
 def find(reference: str) -> Path:
@@ -165,10 +170,11 @@ def contradictions(metadata: Metadata) -> list[str]:
     if not 0 < metadata.width <= 8:
         problems.append(f"`width` is `{metadata.width}`, not above 0 and up to 8")
     counts = {"class_names": metadata.classes, "mean": metadata.in_channels, "std": metadata.in_channels}
+    lengths = {name: len(getattr(metadata, name)) for name in counts}
     problems += [
-        f"`{name}` has {len(getattr(metadata, name))} entries, not {count}"
+        f"`{name}` has {lengths[name]} entries, not {count}"
         for name, count in counts.items()
-        if len(getattr(metadata, name)) != count
+        if lengths[name] != count and not (name == "class_names" and lengths[name] == 0)
     ]
     if not all(0 < value < float("inf") for value in metadata.std):
         problems.append(f"`std` is `{list(metadata.std)}`, not all above 0")

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from glifcli import __version__
-from glifcli.cli import bench, env, inspect_gates, listing
+from glifcli.cli import bench, convert, env, inspect_gates, listing
 from glifcli.cli import eval as evaluation
 from glifcli.cli import train as training
 from glifcli.cli.output import answer_text, debugging, report_error, report_traceback
@@ -45,6 +45,7 @@ app = typer.Typer(
 app.command("train", epilog=training.EXAMPLES)(training.train)
 app.command("eval", epilog=evaluation.EXAMPLES)(evaluation.evaluate)
 app.command("inspect-gates", epilog=inspect_gates.EXAMPLES)(inspect_gates.inspect_gates)
+app.command("convert", epilog=convert.EXAMPLES)(convert.convert)
 app.command("list", epilog=listing.EXAMPLES)(listing.list_zoo)
 app.command("bench", epilog=bench.EXAMPLES)(bench.bench)
 app.command("env", epilog=env.EXAMPLES)(env.show_environment)

@@ -185,7 +185,7 @@ def check_fit(metadata: "Metadata", data: "Dataset") -> None:
             f"`{data.name}` has {len(data.classes)} classes, the model {metadata.classes}",
             f"give the data set it was trained on, `--dataset {metadata.made.get('dataset')}`",
         )
-    if data.classes != metadata.class_names:
+    if metadata.class_names and data.classes != metadata.class_names:
         other = next((a, b) for a, b in zip(data.classes, metadata.class_names, strict=True) if a != b)
         raise DataError(
             f"the classes of `{data.name}` are not the model's: `{other[0]}` stands where it learned `{other[1]}`",

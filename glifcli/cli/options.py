@@ -40,6 +40,15 @@ Download = Annotated[bool, typer.Option("--download", help="Download the data se
 BatchSize = Annotated[int | None, setting("--batch-size", "Images a batch.", metavar="N")]
 Epochs = Annotated[int | None, setting("--epochs", "Epochs to train.", metavar="N")]
 TimeSteps = Annotated[int | None, setting("--time-steps", "Time steps of the network.", metavar="N")]
+Conductance = Annotated[
+    str | None,
+    typer.Option(
+        "--conductance",
+        help="Where time steps are not those trained: first, hold, linear or mean of the conductances.",
+        metavar="HOW",
+        show_default="hold",
+    ),
+]
 Device = Annotated[str | None, setting("--device", "auto, cpu, cuda, cuda:1, mps, …", metavar="NAME")]
 Precision = Annotated[str | None, setting("--precision", "auto, fp32, bf16 or fp64.", metavar="NAME")]
 Backend = Annotated[str | None, setting("--backend", "auto, or a backend of `glif env`.", metavar="NAME")]

@@ -14,10 +14,7 @@ RESNET34_IMAGENET: Stages = ((3, 64, 2), (4, 128, 2), (6, 256, 2), (3, 512, 2))
 
 
 def resnet(design: Design, stages: Stages, block: type[Block | MembraneBlock], *, large: bool) -> SpikingNetwork:
-    """A spiking ResNet; `large` images pass a 7x7 convolution of stride 2 first, others a 3x3 one.
-
-    As in the release, one for 10 classes has a second linear layer of half the width.
-    """
+    """A spiking ResNet; `large` images pass a 7x7 convolution of stride 2 first, others a 3x3 one."""
     channels = design.channels(stages[0][1])
     kernel, stride = (7, 2) if large else (3, 1)
     # Padding is 1 for both: the release has it so.
@@ -28,12 +25,16 @@ def resnet(design: Design, stages: Stages, block: type[Block | MembraneBlock], *
             wider = design.channels(base)
             blocks.append(block(channels, wider, first_stride if index == 0 else 1, design))
             channels = wider
-    released = channels // 2 if design.classes == 10 else 0
-    hidden = released if design.hidden is None else design.hidden
+    hidden = released_hidden(channels, design.classes) if design.hidden is None else design.hidden
     head = linear_head([channels, hidden, design.classes] if hidden else [channels, design.classes])
     network = SpikingNetwork(stem, nn.Sequential(*blocks), head)
     initialise(network)
     return network
+
+
+def released_hidden(channels: int, classes: int) -> int:
+    """Size of the linear layer before the last in the release: half the width for 10 classes, none else (0)."""
+    return channels // 2 if classes == 10 else 0
 
 
 def resnet19(design: Design) -> SpikingNetwork:

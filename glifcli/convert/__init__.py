@@ -1,0 +1,1 @@
+"""Weights from elsewhere as models of ours, and ours for elsewhere."""
