@@ -67,6 +67,7 @@ def convert(
     says which one is not and writes nothing.
     """
     from glifcli import checkpoint
+    from glifcli.cli.eval import as_trained
     from glifcli.cli.progress import watched
     from glifcli.convert.changes import at_time_steps, hardened
     from glifcli.convert.cost import measured
@@ -76,6 +77,7 @@ def convert(
     from glifcli.convert.tables import conversion_table, cost_table, hardening_table
     from glifcli.convert.writing import file_content
     from glifcli.data import Normalisation
+    from glifcli.device import DTYPES, choose_device, choose_precision
     from glifcli.models.names import NAMES
 
     check_target(target, to)
@@ -101,11 +103,12 @@ def convert(
         found, roundings = hardened(soft)
         hardening = {"gates": [asdict(rounding) for rounding in roundings]}
         if data is not None:
-            normalisation = Normalisation(metadata.mean, metadata.std)
+            normalisation, device = Normalisation(metadata.mean, metadata.std), choose_device("auto")
+            dtype = DTYPES[choose_precision(as_trained(metadata, device), device)]
             hardening["dataset"] = data.name
             for name, network in (("before", soft.network), ("after", found.network)):
                 with watched(f"evaluating {name} rounding", quiet) as watch:
-                    hardening[name] = measured(network, data, normalisation, watch)
+                    hardening[name] = measured(network, data, normalisation, watch, device=device, dtype=dtype)
         metadata = describe(found, path.name, like=told, dataset=data)
     if metadata.time_steps != trained:
         metadata.made.update({"trained_time_steps": trained, "conductance": conductance or "hold"})

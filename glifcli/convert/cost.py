@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable
 
+import torch
 from torch import Tensor
 
 from glifcli.data import Dataset, Normalisation, eval_batches
-from glifcli.device import DTYPES, choose_device, choose_precision
 from glifcli.models.network import SpikingNetwork
 from glifcli.reports.evaluation import evaluate
 from glifcli.reports.judge import BATCH_SIZE
@@ -14,15 +14,19 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 
 
 def measured(
-    network: SpikingNetwork, data: Dataset, normalisation: Normalisation, watch: Callable[[Batches, int], Batches]
+    network: SpikingNetwork,
+    data: Dataset,
+    normalisation: Normalisation,
+    watch: Callable[[Batches, int], Batches],
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> dict[str, float]:
     """Accuracy, loss, firing rate and energy (microjoules an image) on the test images.
 
     watch: is given the batches and their number and hands them on. Raises DataError, AnswerNo for logits that are
     not finite.
     """
-    device = choose_device("auto")
-    dtype = DTYPES[choose_precision("auto", device)]
     split = data.splits["test"]
     split.images.prepare()
     batches = watch(eval_batches(split, normalisation, BATCH_SIZE), -(-len(split) // BATCH_SIZE))

@@ -99,7 +99,7 @@ def state_dict_in(found: Any, path: Path) -> dict[str, Tensor]:
         elif inside:
             names = ", ".join(f"`{name}`" for name in inside)
             raise CheckpointError(f"`{path}` holds several state dicts, {names}", "save the one that is wanted alone")
-    if not isinstance(found, Mapping) or not found:
+    if not holds_tensors(found):
         raise CheckpointError(f"`{path}` holds no state dict, no tensors by name", SAVE_AGAIN)
     wrong = [f"`{key}` is a {type(value).__name__}" for key, value in found.items() if not isinstance(value, Tensor)]
     wrong += [f"`{key}` is no name" for key in found if not isinstance(key, str)]
@@ -116,6 +116,6 @@ def holds_tensors(value: Any) -> bool:
 def without_prefixes(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors without what DistributedDataParallel and torch.compile put before every key."""
     for prefix in PREFIXES:
-        while found and all(key.startswith(prefix) for key in found):
-            found = {key.removeprefix(prefix): value for key, value in found.items()}
+        if all(key.startswith(prefix) for key in found):
+            return without_prefixes({key.removeprefix(prefix): value for key, value in found.items()})
     return dict(found)
