@@ -8,4 +8,4 @@ FIXED: dict[str, tuple[int, int]] = {
     "mnist": (10, 1),
     "fashion-mnist": (10, 1),
 }
-DATASETS: tuple[str, ...] = (*FIXED, "imagefolder")
+DATASETS: tuple[str, ...] = (*FIXED, "imagefolder", "eventframes")
