@@ -148,7 +148,8 @@ def decode_image(
             image.load()
             rgb = image if image.mode == "RGB" else to_rgb(image, path)
             if box is not None:
-                rgb = rgb.resize(size[::-1], Image.Resampling.BILINEAR, box=box)
+                # Not resize(box=box), which lets pixels around the box in.
+                rgb = rgb.crop(box).resize(size[::-1], Image.Resampling.BILINEAR)
             elif shorter_side:
                 rgb = resize_then_crop(rgb, size, shorter_side)
             elif (rgb.height, rgb.width) != size:

@@ -90,7 +90,8 @@ def decoder_like(path: str, image_size: int) -> EventDecoder:
     steps, channels, height, width = frames.shape
     if image_size:
         return EventDecoder((steps, channels, image_size, image_size), torch.float32, resize=True)
-    return EventDecoder((steps, channels, height, width), KEPT.get(frames.dtype, torch.float32), resize=False)
+    kept = KEPT.get(frames.dtype.newbyteorder("="), torch.float32)
+    return EventDecoder((steps, channels, height, width), kept, resize=False)
 
 
 def read_frames(path: str) -> NDArray[np.generic]:
