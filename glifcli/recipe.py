@@ -36,7 +36,12 @@ class Model:
 
 @dataclass(frozen=True, config=STRICT)
 class Data:
-    """Where the images come from and how they are split; `validation` is a share below 1 or a number of images."""
+    """Where the images come from and how they are split; `validation` is a share below 1 or a number of images.
+
+    image_size: height and width that images are scaled and cropped to, 0 to leave them. resize: what the shorter side
+    is scaled to before `image_size` is cut out of the centre, 0 to cut out as much as there is. normalisation: "auto"
+    is the published one of the data set, or the measured one where there is none.
+    """
 
     dataset: str = "digits"
     data_dir: str = ""
@@ -44,15 +49,21 @@ class Data:
     validation: NonNegative = 0
     split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     image_size: Annotated[int, Field(ge=0)] = 0
+    resize: Annotated[int, Field(ge=0)] = 0
+    normalisation: Literal["auto", "imagenet"] = "auto"
     batch_size: Positive = 64
     workers: Annotated[int, Field(ge=0)] = 0
 
 
 @dataclass(frozen=True, config=STRICT)
 class Augment:
-    """What happens to a training image; lengths are in pixels, `mixup` and `cutmix` are the Beta's alpha."""
+    """What happens to a training image; lengths are in pixels, `mixup` and `cutmix` are the Beta's alpha.
+
+    random_resized_crop: a random box of at least that share of the image's area is scaled to its size; 0 for none.
+    """
 
     crop_padding: Annotated[int, Field(ge=0)] = 0
+    random_resized_crop: Annotated[float, Field(ge=0, le=1)] = 0.0
     flip: bool = False
     policy: Literal["none", "autoaugment", "randaugment", "trivialaugment"] = "none"
     cutout: Annotated[int, Field(ge=0)] = 0
@@ -290,6 +301,19 @@ def combination_problems(recipe: Recipe) -> list[str]:
     if recipe.data.validation >= 1 and recipe.data.validation != int(recipe.data.validation):
         problems.append(
             f"`data.validation` is `{recipe.data.validation}`: give a share below 1 or a whole number of images"
+        )
+    if recipe.data.resize and not 0 < recipe.data.image_size <= recipe.data.resize:
+        problems.append(
+            f"`data.resize` is `{recipe.data.resize}`, of which `data.image_size` `{recipe.data.image_size}` cannot be "
+            f"cut out: set `data.image_size` to 1 to {recipe.data.resize}"
+        )
+    if recipe.data.resize and recipe.data.dataset == "eventframes":
+        problems.append(
+            "`data.resize` has no meaning for `eventframes`, which are not cut: set `data.image_size` alone"
+        )
+    if recipe.augment.random_resized_crop and recipe.augment.crop_padding:
+        problems.append(
+            "`augment.crop_padding` has no meaning beside `augment.random_resized_crop`: remove one of them"
         )
     if recipe.optim.schedule == "onecycle" and recipe.optim.warmup_epochs:
         problems.append("`optim.warmup_epochs` has no meaning for the schedule `onecycle`, which warms up: remove it")

@@ -76,6 +76,27 @@ def test_every_key_is_there_once() -> None:
         ({"neuron": {"name": "lif", "mode": "hard"}}, "`neuron.mode` has no meaning for the neuron `lif`: remove it"),
         ({"data": {"validation": 1.5}}, "`data.validation` is `1.5`: give a share below 1 or a whole number of images"),
         (
+            {"data": {"resize": 32}},
+            "`data.resize` is `32`, of which `data.image_size` `0` cannot be cut out: set `data.image_size` to 1 to 32",
+        ),
+        (
+            {"data": {"resize": 8, "image_size": 9}},
+            "`data.resize` is `8`, of which `data.image_size` `9` cannot be cut out: set `data.image_size` to 1 to 8",
+        ),
+        (
+            {"data": {"resize": 32, "image_size": 32, "dataset": "eventframes"}},
+            "`data.resize` has no meaning for `eventframes`, which are not cut: set `data.image_size` alone",
+        ),
+        ({"data": {"normalisation": "imgnet"}}, "`data.normalisation` is `imgnet`: did you mean `imagenet`?"),
+        (
+            {"augment": {"random_resized_crop": 1.2}},
+            "`augment.random_resized_crop` is `1.2`: it should be less than or equal to 1",
+        ),
+        (
+            {"augment": {"random_resized_crop": 0.2, "crop_padding": 4}},
+            "`augment.crop_padding` has no meaning beside `augment.random_resized_crop`: remove one of them",
+        ),
+        (
             {"optim": {"schedule": "onecycle", "warmup_epochs": 1.0}},
             "`optim.warmup_epochs` has no meaning for the schedule `onecycle`, which warms up: remove it",
         ),

@@ -158,6 +158,7 @@ def data_settings(
         "download": download,
         "validation": made.get("validation", 0),
         "split_seed": made.get("split_seed", 0),
+        "resize": made.get("resize", 0),
         "image_size": metadata.image_size[0] if metadata.image_size[0] == metadata.image_size[1] else 0,
     }
     try:

@@ -238,8 +238,10 @@ def go_on(run: "Run", recipe: "Recipe", *, begin: bool, dry_run: bool, force: bo
     keep_freed()
     dataset = load_dataset(recipe.data)
     trainer = Trainer(run, recipe, dataset)
-    for split in dataset.splits.values():
-        split.images.prepare()
+    for name, split in dataset.splits.items():
+        # Images that are cut at random are decoded anew each time.
+        if name != "train" or not recipe.augment.random_resized_crop:
+            split.images.prepare()
     with run.locked():
         if begin:
             run.check_free(force=force)
@@ -319,6 +321,7 @@ def answer_plan(run: "Run", recipe: "Recipe", *, json: bool) -> None:
         image_size = (recipe.data.image_size or side,) * 2
     else:
         dataset = load_dataset(recipe.data)
+        dataset.check_time_steps(recipe.model.time_steps)
         classes, channels, image_size = len(dataset.classes), dataset.channels, dataset.image_size
     model = build(recipe, classes, channels, image_size)
     path, parameters = run.path, sum(parameter.numel() for parameter in model.parameters())

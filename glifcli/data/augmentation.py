@@ -20,7 +20,7 @@ CIFAR_SIDE = 64
 
 
 class Augmentation:
-    """Augments batches of images of one shape (channels, height, width) on a device.
+    """Augments batches of images of one shape, as in `Images`, on a device.
 
     A policy runs on the CPU: it treats image after image, which no accelerator is fast at. Raises
     DataError for settings that do not fit the images.
@@ -31,12 +31,14 @@ class Augmentation:
         settings: Augment,
         normalisation: Normalisation,
         classes: int,
-        shape: tuple[int, int, int],
+        shape: tuple[int, ...],
         device: torch.device | str = "cpu",
     ) -> None:
         self.device = torch.device(device)
         self.settings = settings
         self.normalisation = normalisation
+        if len(shape) == 4:
+            refuse_for_events(settings)
         self.policy = make_policy(settings.policy, shape)
         self.cutout = make_cutout(settings.cutout, shape)
         self.mix = make_mix(settings, classes)
@@ -44,7 +46,8 @@ class Augmentation:
     def __call__(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Network input, float32, and targets: `labels`, or float [B, classes] where images are mixed.
 
-        `pixels` is uint8 [B, C, H, W], `labels` int64 [B], both on the CPU; what is returned is on the device.
+        `pixels` is uint8 [B, C, H, W] or counts [B, T, C, H, W], `labels` int64 [B], both on the CPU; what is
+        returned is on the device.
         """
         if self.policy is None:
             pixels = pixels.to(self.device)
@@ -68,22 +71,37 @@ class Augmentation:
 def random_crop(pixels: Tensor, padding: int) -> Tensor:
     """For each image a random window of its own size, out of the image with a black border of `padding`.
 
+    The frames of a sample of events are cut alike.
+
     v2.RandomCrop draws once a call and would be called once an image; this is the same for the whole batch.
     """
-    count, _, height, width = pixels.shape
+    count, *_, height, width = pixels.shape
     rows = torch.randint(2 * padding + 1, (count,))
     columns = torch.randint(2 * padding + 1, (count,))
-    windows = pad(pixels, (padding,) * 4).unfold(2, height, 1).unfold(3, width, 1)
-    return windows[torch.arange(count, device=pixels.device), :, rows.to(pixels.device), columns.to(pixels.device)]
+    planes = pixels.flatten(1, -3)
+    windows = pad(planes, (padding,) * 4).unfold(2, height, 1).unfold(3, width, 1)
+    chosen = windows[torch.arange(count, device=pixels.device), :, rows.to(pixels.device), columns.to(pixels.device)]
+    return chosen.reshape_as(pixels)
 
 
 def random_flip(pixels: Tensor) -> Tensor:
     """Each image mirrored left to right with probability 1/2."""
     mirrored = (torch.rand(len(pixels)) < 0.5).to(pixels.device)
-    return torch.where(mirrored.view(-1, 1, 1, 1), pixels.flip(-1), pixels)
+    return torch.where(mirrored.view(-1, *[1] * (pixels.dim() - 1)), pixels.flip(-1), pixels)
 
 
-def make_policy(name: str, shape: tuple[int, int, int]) -> Callable[[Tensor], Tensor] | None:
+def refuse_for_events(settings: Augment) -> None:
+    """Raises DataError for a setting that is made for images."""
+    for key in ("policy", "cutout", "mixup", "cutmix"):
+        value, off = getattr(settings, key), getattr(Augment(), key)
+        if value != off:
+            raise DataError(
+                f"`augment.{key}={value}` is for images, the data set is of event frames",
+                f"set `augment.{key}={off}`",
+            )
+
+
+def make_policy(name: str, shape: tuple[int, ...]) -> Callable[[Tensor], Tensor] | None:
     """torchvision's policy with its defaults; uncovered pixels become black."""
     if name == "none":
         return None
@@ -99,7 +117,7 @@ def make_policy(name: str, shape: tuple[int, int, int]) -> Callable[[Tensor], Te
     return {"randaugment": v2.RandAugment, "trivialaugment": v2.TrivialAugmentWide}[name]()
 
 
-def make_cutout(length: int, shape: tuple[int, int, int]) -> Callable[[Tensor], Tensor] | None:
+def make_cutout(length: int, shape: tuple[int, ...]) -> Callable[[Tensor], Tensor] | None:
     """Cutout (arXiv 1708.04552): a square of side `length` becomes 0, the mean colour, in place.
 
     The square lies wholly inside the image, where the paper lets it stand out over the border.

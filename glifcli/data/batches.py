@@ -44,6 +44,8 @@ def train_batches(
 ) -> Iterator[Batch]:
     """Images, float32 [B, C, H, W], and targets, int64 [B] or, with MixUp or CutMix, float32 [B, classes].
 
+    Event frames are float32 [B, T, C, H, W].
+
     They are augmented on the device, or on the CPU where worker processes make them, and may be left there. The
     caller's random state is left as it is. Raises DataError for an empty split, for settings that do not
     fit the images and, while iterating, for an image that cannot be decoded.
@@ -52,6 +54,8 @@ def train_batches(
         raise DataError("there are no training images", "set a smaller `data.validation`")
     where = device if settings.workers == 0 else "cpu"
     augmentation = Augmentation(augment, normalisation, classes, split.images.shape, where)
+    if augment.random_resized_crop:
+        split = Split(split.images.cropped(augment.random_resized_crop), split.labels)
     batches = EpochBatches(split, augmentation, settings.batch_size, seed, epoch)
     steps = range(start_step, steps_per_epoch(len(split), settings.batch_size))
     if settings.workers == 0:
@@ -60,7 +64,10 @@ def train_batches(
 
 
 def eval_batches(split: Split, normalisation: Normalisation, batch_size: int) -> Iterator[Batch]:
-    """Every image in order, float32 [B, C, H, W], and labels, int64 [B]; the last batch may be smaller."""
+    """Every image in order, float32 [B, C, H, W] or [B, T, C, H, W], and labels, int64 [B].
+
+    The last batch may be smaller.
+    """
     for indices in torch.arange(len(split)).split(batch_size) if len(split) else ():
         yield normalise(split.images.fetch(indices), normalisation), split.labels[indices]
 
@@ -91,8 +98,8 @@ class EpochBatches:
         indices = self.order[step * self.batch_size : (step + 1) * self.batch_size]
         # The CPU generator alone: torch.manual_seed would reseed the accelerators too, and dropout with them.
         with one_thread(), torch.random.fork_rng(devices=[]):
-            pixels = self.split.images.fetch(indices)
             torch.default_generator.manual_seed(mixed_seed("augment", self.seed, self.epoch, step))
+            pixels = self.split.images.fetch(indices)
             return self.augmentation(pixels, self.split.labels[indices])
 
     def __len__(self) -> int:

@@ -37,6 +37,7 @@ class Dataset:
     """A data set; `splits` has the keys asked for, of "train", "validation" and "test".
 
     image_size: height and width. published: the normalisation where the field has settled on one.
+    time_steps: frames a sample, None for still images.
     """
 
     name: str
@@ -45,6 +46,15 @@ class Dataset:
     image_size: tuple[int, int]
     splits: Mapping[str, Split]
     published: Normalisation | None = None
+    time_steps: int | None = None
+
+    def check_time_steps(self, time_steps: int) -> None:
+        """Raises DataError for event frames of another number of time steps than the model's."""
+        if self.time_steps not in (None, time_steps):
+            raise DataError(
+                f"the event frames of `{self.name}` have {self.time_steps} time steps, the model {time_steps}",
+                f"add `--time-steps {self.time_steps}`",
+            )
 
     @cached_property
     def normalisation(self) -> Normalisation:

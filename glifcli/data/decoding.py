@@ -2,8 +2,9 @@
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,31 +28,100 @@ MAX_THREADS = 8
 CHUNK = 64
 
 
-def decode_images(paths: Sequence[str], size: tuple[int, int], resize: bool) -> Tensor:
-    """The images as uint8 [N, 3, H, W]; `size` is (height, width), `resize` as in `decode_image`.
+# Left, top, right and bottom, in pixels.
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class ImageDecoder:
+    """Image files to RGB of `size` (height, width); `resize` and `shorter_side` as in `decode_image`.
+
+    smallest: above 0, a random box of at least that share of each image's area is scaled to `size`.
+    """
+
+    size: tuple[int, int]
+    resize: bool
+    shorter_side: int = 0
+    smallest: float = 0.0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (3, *self.size)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.uint8
+
+    @property
+    def random(self) -> bool:
+        return self.smallest > 0
+
+    def decode(self, paths: Sequence[str]) -> Tensor:
+        """The images as uint8 [N, 3, H, W]."""
+        boxes = random_boxes(paths, self.smallest) if self.random else None
+        return decode_images(paths, self.size, self.resize, self.shorter_side, boxes)
+
+    def cropped(self, smallest: float) -> "ImageDecoder":
+        return replace(self, smallest=smallest)
+
+
+def decode_images(
+    paths: Sequence[str],
+    size: tuple[int, int],
+    resize: bool,
+    shorter_side: int = 0,
+    boxes: Sequence[Box] | None = None,
+) -> Tensor:
+    """The images as uint8 [N, 3, H, W]; all else as in `decode_image`.
 
     Raises DataError for the first path, in the order given, that cannot be decoded.
     """
     pixels = np.empty((len(paths), 3, *size), dtype=np.uint8)
 
-    def fill(start: int) -> None:
-        for index in range(start, min(start + CHUNK, len(paths))):
-            pixels[index] = decode_image(paths[index], size, resize).transpose(2, 0, 1)
+    def fill(index: int) -> None:
+        box = None if boxes is None else boxes[index]
+        pixels[index] = decode_image(paths[index], size, resize, shorter_side, box).transpose(2, 0, 1)
 
-    starts = range(0, len(paths), CHUNK)
-    threads = thread_count(paths)
+    in_threads(fill, len(paths), thread_count(paths))
+    return torch.from_numpy(pixels)
+
+
+def in_threads(fill: Callable[[int], None], count: int, threads: int) -> None:
+    """Calls `fill` with every number below `count`; raises what the lowest number that fails raises."""
+
+    def fill_chunk(start: int) -> None:
+        for index in range(start, min(start + CHUNK, count)):
+            fill(index)
+
+    starts = range(0, count, CHUNK)
     if threads == 1:
         for start in starts:
-            fill(start)
-        return torch.from_numpy(pixels)
+            fill_chunk(start)
+        return
     # A pool for each call: threads kept alive would be missing in worker processes forked from this one.
     pool = ThreadPoolExecutor(threads)
     try:
-        for _ in pool.map(fill, starts):
+        for _ in pool.map(fill_chunk, starts):
             pass
     finally:
         pool.shutdown(cancel_futures=True)
-    return torch.from_numpy(pixels)
+
+
+def random_boxes(paths: Sequence[str], smallest: float) -> list[Box]:
+    """A box of each image that v2.RandomResizedCrop draws: at least `smallest` of the area, 3:4 to 4:3.
+
+    They are drawn one after the other before threads decode, so that they follow from the generator alone.
+    """
+    from torchvision.transforms import v2
+
+    crop = v2.RandomResizedCrop(1, scale=(smallest, 1.0))
+    boxes = []
+    for path in paths:
+        # Nothing but the size is read of it.
+        drawn = crop.make_params([torch.empty(1, *image_size(path), device="meta")])
+        left, top = drawn["left"], drawn["top"]
+        boxes.append((left, top, left + drawn["width"], top + drawn["height"]))
+    return boxes
 
 
 def thread_count(paths: Sequence[str]) -> int:
@@ -62,11 +132,14 @@ def thread_count(paths: Sequence[str]) -> int:
     return min(SMALL_THREADS if height * width <= SMALL else MAX_THREADS, os.cpu_count() or 1)
 
 
-def decode_image(path: str, size: tuple[int, int], resize: bool) -> NDArray[np.uint8]:
+def decode_image(
+    path: str, size: tuple[int, int], resize: bool, shorter_side: int = 0, box: Box | None = None
+) -> NDArray[np.uint8]:
     """The image at `path` as RGB [H, W, 3]; with `resize`, shorter side scaled to `size` and centre cut out.
 
-    Raises DataError for a damaged file, for more than 8 bits a channel and, without `resize`, for another
-    size.
+    shorter_side: the length, not 0, that the shorter side is scaled to before `size` is cut out of the centre.
+    box: a part of the image that is scaled to `size` in place of all that. Raises DataError for a damaged file,
+    for more than 8 bits a channel and, where nothing is scaled, for another size.
     """
     from PIL import Image
 
@@ -74,7 +147,12 @@ def decode_image(path: str, size: tuple[int, int], resize: bool) -> NDArray[np.u
         with Image.open(path) as image:
             image.load()
             rgb = image if image.mode == "RGB" else to_rgb(image, path)
-            if (rgb.height, rgb.width) != size:
+            if box is not None:
+                # Not resize(box=box), which lets pixels around the box in.
+                rgb = rgb.crop(box).resize(size[::-1], Image.Resampling.BILINEAR)
+            elif shorter_side:
+                rgb = resize_then_crop(rgb, size, shorter_side)
+            elif (rgb.height, rgb.width) != size:
                 if not resize:
                     raise size_error(path, rgb, size)
                 rgb = resize_and_crop(rgb, size)
@@ -111,6 +189,13 @@ def resize_and_crop(image: "Image", size: tuple[int, int]) -> "Image":
     top = (image.height - height * scale) / 2
     box = (left, top, left + width * scale, top + height * scale)
     return image.resize((width, height), Image.Resampling.BILINEAR, box=box)
+
+
+def resize_then_crop(image: "Image", size: tuple[int, int], shorter_side: int) -> "Image":
+    """torchvision's Resize(shorter_side) and CenterCrop(size), to the pixel."""
+    from torchvision.transforms.v2 import functional
+
+    return functional.center_crop(functional.resize(image, [shorter_side]), list(size))
 
 
 def to_rgb(image: "Image", path: str) -> "Image":

@@ -1,4 +1,4 @@
-"""Where the pixels of a split are: in memory, or in a folder that is decoded once or image by image."""
+"""Where the pixels of a split are: in memory, or in files that are decoded once or batch by batch."""
 
 import math
 from collections.abc import Sequence
@@ -6,20 +6,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+import torch
 from torch import Tensor
-
-from glifcli.data.decoding import decode_images
 
 # A folder whose decoded pixels exceed this many bytes stays on disk and is decoded batch by batch.
 MEMORY_BUDGET = 4 * 2**30
 
 
 class Images(Protocol):
-    """Images of one size, numbered from 0."""
+    """Images of one size, or samples of event frames of one size and number, numbered from 0."""
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width."""
+    def shape(self) -> tuple[int, ...]:
+        """Channels, height and width; of event frames, time steps before them."""
         ...
 
     def __len__(self) -> int: ...
@@ -29,24 +28,56 @@ class Images(Protocol):
         ...
 
     def fetch(self, indices: Tensor) -> Tensor:
-        """The images at `indices` (int64 [B]) as uint8 [B, C, H, W]."""
+        """Those at `indices` (int64 [B]): images as uint8 [B, C, H, W], event frames as counts [B, T, C, H, W]."""
         ...
 
     def pick(self, indices: Tensor) -> "Images":
         """The images at `indices` as a set of their own."""
         ...
 
+    def cropped(self, smallest: float) -> "Images":
+        """The same, but each fetch cuts a random box of at least that share of the area out of each image.
+
+        Random numbers come from torch's global CPU generator. Raises DataError for event frames.
+        """
+        ...
+
+
+class Decoder(Protocol):
+    """What files become."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one of them, as in `Images`."""
+        ...
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    @property
+    def random(self) -> bool:
+        """Whether a file becomes something else each time."""
+        ...
+
+    def decode(self, paths: Sequence[str]) -> Tensor:
+        """The files as [N, *shape]; DataError for the first, in the order given, that cannot be decoded."""
+        ...
+
+    def cropped(self, smallest: float) -> "Decoder":
+        """As in `Images`."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class MemoryImages:
-    """Images in one uint8 tensor [N, C, H, W]."""
+    """Images in one tensor [N, *shape]; `smallest` as in `Images.cropped`, 0 for whole images."""
 
     pixels: Tensor
+    smallest: float = 0.0
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        channels, height, width = self.pixels.shape[1:]
-        return channels, height, width
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.pixels.shape[1:])
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -55,37 +86,42 @@ class MemoryImages:
         pass
 
     def fetch(self, indices: Tensor) -> Tensor:
-        return self.pixels[indices]
+        pixels = self.pixels[indices]
+        if self.smallest == 0:
+            return pixels
+        from torchvision.transforms import v2
+
+        crop = v2.RandomResizedCrop(self.shape[-2:], scale=(self.smallest, 1.0))
+        return torch.stack([crop(image) for image in pixels])
 
     def pick(self, indices: Tensor) -> Images:
-        return MemoryImages(self.pixels[indices])
+        return MemoryImages(self.pixels[indices], self.smallest)
+
+    def cropped(self, smallest: float) -> Images:
+        return MemoryImages(self.pixels, smallest)
 
 
 @dataclass(frozen=True, eq=False)
 class FolderImages:
-    """Image files, always decoded to RGB; all of them on first use where they fit into MEMORY_BUDGET.
-
-    With `resize`, shorter side to `size` (height, width) and centre crop; without, an image of another size
-    is a DataError, as is one that cannot be decoded.
-    """
+    """Files; all of them decoded on first use where that fits into MEMORY_BUDGET and is the same each time."""
 
     paths: Sequence[str]
-    size: tuple[int, int]
-    resize: bool
+    decoder: Decoder
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        return (3, *self.size)
+    def shape(self) -> tuple[int, ...]:
+        return self.decoder.shape
 
     def __len__(self) -> int:
         return len(self.paths)
 
     @cached_property
     def decoded(self) -> Tensor | None:
-        """All the images, uint8 [N, 3, H, W]; None where they exceed the budget."""
-        if len(self.paths) * math.prod(self.shape) > MEMORY_BUDGET:
+        """All the images, [N, *shape]; None where they exceed the budget or are cut at random."""
+        size = len(self.paths) * math.prod(self.shape) * self.decoder.dtype.itemsize
+        if self.decoder.random or size > MEMORY_BUDGET:
             return None
-        return decode_images(self.paths, self.size, self.resize)
+        return self.decoder.decode(self.paths)
 
     def prepare(self) -> None:
         _ = self.decoded
@@ -93,11 +129,14 @@ class FolderImages:
     def fetch(self, indices: Tensor) -> Tensor:
         if self.decoded is not None:
             return self.decoded[indices]
-        return decode_images([self.paths[index] for index in indices.tolist()], self.size, self.resize)
+        return self.decoder.decode([self.paths[index] for index in indices.tolist()])
 
     def pick(self, indices: Tensor) -> Images:
         # Asked of __dict__, not of the property: picking a few images must not decode all of them.
         decoded: Tensor | None = self.__dict__.get("decoded")
         if decoded is not None:
             return MemoryImages(decoded[indices])
-        return FolderImages([self.paths[index] for index in indices.tolist()], self.size, self.resize)
+        return FolderImages([self.paths[index] for index in indices.tolist()], self.decoder)
+
+    def cropped(self, smallest: float) -> Images:
+        return FolderImages(self.paths, self.decoder.cropped(smallest))

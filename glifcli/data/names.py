@@ -8,4 +8,4 @@ FIXED: dict[str, tuple[int, int, int]] = {
     "mnist": (10, 1, 28),
     "fashion-mnist": (10, 1, 28),
 }
-DATASETS: tuple[str, ...] = (*FIXED, "imagefolder")
+DATASETS: tuple[str, ...] = (*FIXED, "imagefolder", "eventframes")

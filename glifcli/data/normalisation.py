@@ -1,4 +1,4 @@
-"""Pixels to network input: the mean and deviation of each channel, measured or published."""
+"""Pixels or counts to network input: the mean and deviation of each channel, measured or published."""
 
 import math
 from dataclasses import dataclass
@@ -16,17 +16,29 @@ CHUNK = 2**24
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Mean and standard deviation of each channel, for pixels in 0..1."""
+    """Mean and standard deviation of each channel, for pixels in 0..1 or counts of events."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
 
+# github.com/pytorch/examples, imagenet/main.py.
+IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+# The published networks are fed the counts themselves.
+COUNTS = Normalisation((0.0, 0.0), (1.0, 1.0))
+
+
 def normalise(pixels: Tensor, normalisation: Normalisation) -> Tensor:
-    """The float32 input of a network: (pixels / 255 - mean) / std; `pixels` is uint8 [B, C, H, W]."""
+    """The float32 input of a network: (pixels / 255 - mean) / std; `pixels` is uint8 [B, C, H, W].
+
+    Counts of events, [B, T, C, H, W], are not divided by 255.
+    """
     mean = torch.tensor(normalisation.mean, dtype=torch.float32, device=pixels.device).view(-1, 1, 1)
     std = torch.tensor(normalisation.std, dtype=torch.float32, device=pixels.device).view(-1, 1, 1)
-    return pixels.to(torch.float32).div_(255).sub_(mean).div_(std)
+    images = pixels.to(torch.float32, copy=True)
+    if images.dim() == 4:
+        images.div_(255)
+    return images.sub_(mean).div_(std)
 
 
 def measure(images: Images) -> Normalisation:

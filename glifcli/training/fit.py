@@ -64,6 +64,7 @@ class Trainer:
 
     def __init__(self, run: Run, recipe: Recipe, dataset: Dataset) -> None:
         self.run, self.recipe, self.dataset = run, recipe, dataset
+        dataset.check_time_steps(recipe.model.time_steps)
         self.device = choose_device(recipe.train.device)
         self.precision = choose_precision(recipe.train.precision, self.device)
         self.dtype = DTYPES[self.precision]

@@ -14,7 +14,7 @@ from tests.data.samples import write_folder, write_image
         (["digts"], "no recipe `digts`", "did you mean `digits`?"),
         (["cifar10/resnet20"], "no recipe `cifar10/resnet20`", "did you mean `cifar10/resnet1"),
         (["zzz"], "no recipe `zzz`", "`glif list`"),
-        (["cifar10"], "could be `cifar10/resnet18`", "`glif train cifar10/resnet18`"),
+        (["cifar10"], "could be `cifar10/cifarnet`, `cifar10/resnet18`", "`glif train cifar10/cifarnet`"),
         (["none.toml"], "no recipe file `none.toml`", "check the path"),
         ([""], "no recipe ``", "`glif list`"),
         (["--set", "optim.lrr=1"], "unknown key `optim.lrr`: did you mean `optim.lr`?", "`optim.lrr`"),

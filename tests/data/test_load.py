@@ -85,7 +85,7 @@ def test_cifar(name: str, train: int, classes: int, cifar: Path) -> None:
     assert len(data.normalisation.mean) == 3
 
 
-@pytest.mark.parametrize("name", sorted(set(DATASETS) - {"digits", "imagefolder"}))
+@pytest.mark.parametrize("name", sorted(set(DATASETS) - {"digits", "imagefolder", "eventframes"}))
 def test_missing_files_hint_at_download(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         load_dataset(Data(dataset=name, data_dir=str(tmp_path / "none")))
