@@ -11,7 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from glifcli.errors import CheckpointError, nearest
+from glifcli.errors import CheckpointError, ModelError, nearest
 from glifcli.files import write_atomically
 from glifcli.models.network import SpikingNetwork
 from glifcli.models.registry import MODELS, ModelConfig, from_config
@@ -186,8 +186,13 @@ def load(path: Path, backend: str = "auto") -> tuple[SpikingNetwork, Metadata]:
     metadata = read_metadata(path)
     config = metadata.model_config()
     # Without memory: a damaged file may claim any size, which its tensors then contradict.
-    with torch.device("meta"):
-        wanted = from_config(config, backend).state_dict()
+    try:
+        with torch.device("meta"):
+            wanted = from_config(config).state_dict()
+    except ModelError as error:
+        raise CheckpointError(
+            f"the metadata of `{path}` do not fit: {error.message}", "train or save it anew"
+        ) from None
     try:
         state = safetensors.torch.load_file(path)
     except (SafetensorError, OSError) as error:

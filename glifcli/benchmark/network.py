@@ -205,6 +205,8 @@ def _contenders(model: str, time_steps: int, batch_size: int, device: torch.devi
     labels = torch.randint(CLASSES, (batch_size,), device=device)
     for backend, precision, layout, memory in setups:
         form = torch.channels_last if layout == "channels_last" else torch.contiguous_format
-        network = create_model(model, classes=CLASSES, time_steps=time_steps, in_channels=CHANNELS, backend=backend)
+        network = create_model(
+            model, classes=CLASSES, time_steps=time_steps, in_channels=CHANNELS, image_size=SIDE, backend=backend
+        )
         network = network.to(device).to(memory_format=form)
         yield Contender(backend, precision, layout, memory, network, images.contiguous(memory_format=form), labels)

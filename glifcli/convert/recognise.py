@@ -95,7 +95,7 @@ def sized(tensors: Mapping[str, Tensor], name: str, dialect: Dialect) -> ModelCo
             share="layer" if len(conductance) == 1 else "channel",
             time_wise=gated and len(tau) == len(conductance) > 0,
         ),
-        image_size=image_size(plain, stem, linear),
+        image_size=image_size(plain, stem, linear, MODELS[name].smallest),
         hidden=hidden(linear) if MODELS[name].has_hidden and linear else None,
     )
 
@@ -128,7 +128,9 @@ def width(plain: SpikingNetwork, stem: tuple[int, ...], linear: list[tuple[int, 
     return ratio if 0 < ratio <= 8 else 1.0
 
 
-def image_size(plain: SpikingNetwork, stem: tuple[int, ...], linear: list[tuple[int, int]]) -> tuple[int, int] | None:
+def image_size(
+    plain: SpikingNetwork, stem: tuple[int, ...], linear: list[tuple[int, int]], smallest: int
+) -> tuple[int, int] | None:
     """The side of square images that a head on every position was made for, None for any other head."""
     if not plain.flat or not stem or not linear:
         return None
@@ -136,4 +138,4 @@ def image_size(plain: SpikingNetwork, stem: tuple[int, ...], linear: list[tuple[
     last = [module.out_channels for module in plain.modules() if isinstance(module, nn.Conv2d)][-1]
     pools = sum(isinstance(module, Pool) for module in plain.modules())
     side = math.isqrt(round(linear[0][1] / (last * ratio))) * 2**pools
-    return (side, side) if side else None
+    return (side, side) if side >= smallest else None
