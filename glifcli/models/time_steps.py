@@ -1,6 +1,7 @@
 """A trained network at another number of time steps: what goes by time step is cut short, held or made anew."""
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -61,6 +62,21 @@ def is_prefix(short: SpikingNetwork, long: SpikingNetwork) -> bool:
         for (_, a), (_, b) in pairs
         for name in a.timed()
     )
+
+
+def passes(networks: Iterable[SpikingNetwork]) -> list[list[SpikingNetwork]]:
+    """The same network at several numbers of time steps, grouped: one pass of a group's first answers for all of it.
+
+    A group begins with its longest, of which the others are prefixes.
+    """
+    groups: list[list[SpikingNetwork]] = []
+    for network in sorted(networks, key=lambda network: network.time_steps, reverse=True):
+        group = next((group for group in groups if is_prefix(network, group[0])), None)
+        if group is None:
+            groups.append([network])
+        else:
+            group.append(network)
+    return groups
 
 
 def _remade(logits: Tensor, time_steps: int, conductance: str) -> Tensor:

@@ -100,7 +100,7 @@ def run_scenarios(
                 answers = running_means(logits)
                 steps = torch.stack([scenario(answers) for scenario in each.scenarios])
                 counters[index].close_batch(steps)
-                sums[index].append(torch.stack([batch_scores(at(answers, own), labels) for own in steps]))
+                sums[index].append(torch.stack([batch_scores(answers_after(own, answers), labels) for own in steps]))
             images += len(labels)
         check_images(sums[0])
         results = []
@@ -131,6 +131,6 @@ def running_means(logits: Tensor) -> Tensor:
     return torch.stack([logits[:step].mean(0) for step in range(1, len(logits) + 1)])
 
 
-def at(answers: Tensor, steps: Tensor) -> Tensor:
+def answers_after(steps: Tensor, answers: Tensor) -> Tensor:
     """[B, classes]: each image's answer after its own number of steps, [B]."""
     return answers[steps - 1, torch.arange(len(steps), device=steps.device)]

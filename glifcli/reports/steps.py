@@ -44,9 +44,10 @@ class StepCounter:
         self._stopped: Tensor | None = None
 
     def __enter__(self) -> Self:
-        hooks = [(neuron, self._hook(name)) for name, neuron in self._model.neurons()]
-        hooks += SynapseHooks(self._model, self._applied.__setitem__).hooks()
-        self._handles += [module.register_forward_hook(hook) for module, hook in hooks]
+        for name, neuron in self._model.neurons():
+            self._handles.append(neuron.register_forward_hook(self._hook(name)))
+        for layer, hook in SynapseHooks(self._model, self._applied.__setitem__).hooks():
+            self._handles.append(layer.register_forward_hook(hook))
         return self
 
     def __exit__(
