@@ -77,6 +77,21 @@ def on_device(inputs: Tensor, device: torch.device, dtype: torch.dtype) -> Tenso
     return inputs.contiguous(memory_format=torch.channels_last) if inputs.dim() == 4 else inputs
 
 
+def first_frames(inputs: Tensor, time_steps: int) -> Tensor:
+    """The first event frames of [B, T, C, H, W], as many as there are time steps; images [B, C, H, W] as they are.
+
+    Raises DataError where the frames are fewer.
+    """
+    if inputs.dim() != 5:
+        return inputs
+    if inputs.shape[1] < time_steps:
+        raise DataError(
+            f"the data has `{inputs.shape[1]}` event frames an image, `{time_steps}` time steps need as many",
+            f"give at most {inputs.shape[1]} time steps",
+        )
+    return inputs[:, :time_steps]
+
+
 def batch_scores(logits: Tensor, labels: Tensor) -> Tensor:
     """[4] of a batch: cross-entropy summed, images right in the first and the first five, 1 if not finite."""
     logits = logits if logits.itemsize > 2 else logits.float()

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from glifcli.errors import DataError
 from glifcli.models.network import SpikingNetwork
 from glifcli.reports.inference import (
     Scores,
@@ -21,6 +20,7 @@ from glifcli.reports.inference import (
     check_labels,
     check_precision,
     eval_mode,
+    first_frames,
     on_device,
     precision,
     ready,
@@ -109,21 +109,6 @@ def run_scenarios(
             ways = range(len(each.scenarios))
             results.append([Outcome(images, Scores.of(totals[way], images), counter.spent(way)) for way in ways])
         return results
-
-
-def first_frames(inputs: Tensor, time_steps: int) -> Tensor:
-    """The first event frames of [B, T, C, H, W], as many as there are time steps; images [B, C, H, W] as they are.
-
-    Raises DataError where the frames are fewer.
-    """
-    if inputs.dim() != 5:
-        return inputs
-    if inputs.shape[1] < time_steps:
-        raise DataError(
-            f"the data has `{inputs.shape[1]}` event frames an image, `{time_steps}` time steps need as many",
-            f"give at most {inputs.shape[1]} time steps",
-        )
-    return inputs[:, :time_steps]
 
 
 def running_means(logits: Tensor) -> Tensor:

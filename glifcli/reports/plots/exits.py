@@ -1,0 +1,37 @@
+"""Accuracy and energy against the time steps that images ran, for every threshold of an early exit."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from glifcli.reports.plots.drawing import BLUE, GREY, INK, ORANGE, dress, legend, new_figure, png
+from glifcli.reports.sweeps import NEVER
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def exits_plot(report: Mapping[str, Any]) -> bytes:
+    """The curve of a report of `judge_early_exit`."""
+    figure = new_figure(13, 5, f"Early exit: {report['model']}, {report['neuron']}, T = {report['time_steps']}")
+    left, right = figure.subplots(1, 2)
+    dress(left, "Accuracy", "mean time steps of an image", "top-1 accuracy (%)")
+    _curve(left, report, lambda row: 100 * row["accuracy"]["top1"], BLUE)
+    dress(right, "Energy", "mean time steps of an image", "energy of an image (uJ)")
+    _curve(right, report, lambda row: row["energy_uj"], ORANGE)
+    right.set_ylim(bottom=0)
+    return png(figure)
+
+
+def _curve(axes: "Axes", report: Mapping[str, Any], value: Callable[[Mapping[str, Any]], float], colour: str) -> None:
+    """A value by mean time steps, each point named by its threshold, the thresholds asked for filled."""
+    rows, asked = report["early_exit"]["thresholds"], report["early_exit"]["asked"]
+    points = [(row["mean_time_steps"], value(row)) for row in rows]
+    axes.plot(*zip(*points, strict=True), color=colour, linewidth=2, marker="o", markersize=6, markerfacecolor="white")
+    marked = [point for row, point in zip(rows, points, strict=True) if row["threshold"] in asked]
+    axes.plot(*zip(*marked, strict=True), color=colour, linestyle="", marker="o", markersize=8, label="asked for")
+    for row, point in zip(rows, points, strict=True):
+        name = "never" if row["threshold"] == NEVER else f"{row['threshold']:g}"
+        colour = INK if row["threshold"] in asked else GREY
+        axes.annotate(name, point, (6, -12), textcoords="offset points", fontsize=9, color=colour)
+    axes.margins(0.08, 0.12)
+    legend(axes, "lower right")
