@@ -13,9 +13,7 @@ from glifcli.reports.sweeps import NEVER
 def time_steps_table(report: Mapping[str, Any]) -> Table:
     """What `judge_time_steps` found, the trained number in bold."""
     title = f"Time steps: {_title(report)}"
-    caption = (
-        f"trained with {report['trained_time_steps']}, conductance {report['conductance']}; {_where(report)}"
-    )
+    caption = f"trained with {report['trained_time_steps']}, conductance {report['conductance']}; {_where(report)}"
     table = _table(title, caption, "T", "latency, 1 image")
     for row in report["time_steps"]:
         style = "bold" if row["time_steps"] == report["trained_time_steps"] else None

@@ -1,6 +1,6 @@
 """Accuracy and energy against the time steps that images ran, for every threshold of an early exit."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from glifcli.reports.plots.drawing import BLUE, GREY, INK, ORANGE, dress, legend, new_figure, png
@@ -8,6 +8,9 @@ from glifcli.reports.sweeps import NEVER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+# Points nearer than that share of the curve's width share a label.
+NEAR = 0.03
 
 
 def exits_plot(report: Mapping[str, Any]) -> bytes:
@@ -29,9 +32,27 @@ def _curve(axes: "Axes", report: Mapping[str, Any], value: Callable[[Mapping[str
     axes.plot(*zip(*points, strict=True), color=colour, linewidth=2, marker="o", markersize=6, markerfacecolor="white")
     marked = [point for row, point in zip(rows, points, strict=True) if row["threshold"] in asked]
     axes.plot(*zip(*marked, strict=True), color=colour, linestyle="", marker="o", markersize=8, label="asked for")
-    for row, point in zip(rows, points, strict=True):
-        name = "never" if row["threshold"] == NEVER else f"{row['threshold']:g}"
-        colour = INK if row["threshold"] in asked else GREY
-        axes.annotate(name, point, (6, -12), textcoords="offset points", fontsize=9, color=colour)
-    axes.margins(0.08, 0.12)
+    for names, point, colour in _labels(rows, points, asked):
+        axes.annotate(names, point, (6, -12), textcoords="offset points", fontsize=9, color=colour)
+    axes.margins(0.12)
     legend(axes, "lower right")
+
+
+def _labels(
+    rows: Sequence[Mapping[str, Any]], points: Sequence[tuple[float, float]], asked: Sequence[float]
+) -> list[tuple[str, tuple[float, float], str]]:
+    """The thresholds' names, where they stand and their colour: one name for points too near each other for two."""
+    near = NEAR * (points[-1][0] - points[0][0])
+    groups: list[list[int]] = []
+    for index, (x, _) in enumerate(points):
+        if groups and x - points[groups[-1][0]][0] <= near:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    labels = []
+    for group in groups:
+        thresholds = [rows[index]["threshold"] for index in group]
+        ends = ["never" if each == NEVER else f"{each:g}" for each in (thresholds[0], thresholds[-1])]
+        names = ends[0] if len(group) == 1 else " to ".join(ends)
+        labels.append((names, points[group[0]], INK if set(thresholds) & set(asked) else GREY))
+    return labels
