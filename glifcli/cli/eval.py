@@ -42,7 +42,7 @@ def evaluate(
         float | None,
         typer.Option(
             "--min-accuracy",
-            help="Exit with 1 where top-1, a fraction of 1, is lower.",
+            help="Exit with 1 where top-1, a fraction of 1, is lower; in a table, that of a row asked for.",
             min=0,
             max=1,
             metavar="X",

@@ -36,7 +36,7 @@ class StepCounter:
     def __init__(self, model: SpikingNetwork) -> None:
         self._model = model
         self._handles: list[RemovableHandle] = []
-        self._applied: dict[str, Applied] = {}
+        self._applied: list[tuple[str, Applied]] = []
         self._spikes: dict[str, Tensor] = {}
         self._sizes: dict[str, int] = {}
         self._tally = Tally()
@@ -46,7 +46,7 @@ class StepCounter:
     def __enter__(self) -> Self:
         for name, neuron in self._model.neurons():
             self._handles.append(neuron.register_forward_hook(self._hook(name)))
-        for layer, hook in SynapseHooks(self._model, self._applied.__setitem__).hooks():
+        for layer, hook in SynapseHooks(self._model, self._take).hooks():
             self._handles.append(layer.register_forward_hook(hook))
         return self
 
@@ -61,7 +61,7 @@ class StepCounter:
         """Ends the batch that the network has just passed. steps: [S, B], how many each image runs in each way."""
         step = torch.arange(1, self._model.time_steps + 1, device=steps.device)[:, None]
         ran = step <= steps[:, None]
-        for name, applied in self._applied.items():
+        for name, applied in self._applied:
             self._tally.add(name, applied, ran)
         for name, spikes in self._spikes.items():
             fired = (spikes * ran).sum((1, 2))
@@ -89,6 +89,9 @@ class StepCounter:
             firing_rate=sum(work.spikes for work in works) / sum(work.updates for work in works),
             operations=operations_per_image(self._tally.layers(way), works, images),
         )
+
+    def _take(self, name: str, applied: Applied) -> None:
+        self._applied.append((name, applied))
 
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Tensor], None]:
         def count(_module: nn.Module, _inputs: Any, spikes: Tensor) -> None:
