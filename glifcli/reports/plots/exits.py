@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Points nearer than that share of the curve's width share a label.
-NEAR = 0.03
+NEAR = 0.05
 
 
 def exits_plot(report: Mapping[str, Any]) -> bytes:
