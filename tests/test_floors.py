@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "glifcli"
 FLOORS = (
     ("cli",),
     ("training", "convert", "export", "hub", "benchmark"),
-    ("reports", "data", "checkpoint", "recipe", "zoo", "files", "device", "memory", "environment"),
+    ("reports", "data", "checkpoint", "recipe", "zoo", "files", "device", "memory", "environment", "timing"),
     ("models",),
     ("neurons",),
     ("ops",),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from glifcli.benchmark.timing import alternating
+from glifcli.timing import alternating
 
 # Elements of the copy: 128 MiB in float32, beyond any cache of today's processors; on a GPU four times that.
 COPIED = 2**25

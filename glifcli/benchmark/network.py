@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from glifcli.benchmark.operator import runnable
-from glifcli.benchmark.timing import alternating, peak_mb
+from glifcli.benchmark.peak import peak_mb
 from glifcli.device import DTYPES, multiplies_bfloat16
 from glifcli.memory import keep_freed
 from glifcli.models.folding import folded
 from glifcli.models.network import SpikingNetwork
 from glifcli.models.registry import create_model
+from glifcli.timing import alternating
 
 CLASSES, CHANNELS, SIDE = 10, 3, 32
 

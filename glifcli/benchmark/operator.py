@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from glifcli.benchmark.peak import peak_mb
 from glifcli.benchmark.peers import peer_layers
-from glifcli.benchmark.timing import alternating, peak_mb
 from glifcli.errors import ModelError
 from glifcli.neurons.glif import GLIF
 from glifcli.ops import BACKENDS, choose_backend
+from glifcli.timing import alternating
 
 
 @dataclass(frozen=True)

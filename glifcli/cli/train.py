@@ -14,7 +14,7 @@ from glifcli.errors import GlifError, Interrupted, SaveError
 
 if TYPE_CHECKING:
     from glifcli.recipe import Recipe
-    from glifcli.reports.judge import Batches
+    from glifcli.reports.subject import Batches
     from glifcli.training.fit import Trainer
     from glifcli.training.run import Run
 

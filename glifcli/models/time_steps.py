@@ -1,6 +1,7 @@
 """A trained network at another number of time steps: what goes by time step is cut short, held or made anew."""
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -22,18 +23,10 @@ def with_time_steps(network: SpikingNetwork, time_steps: int, conductance: str =
     the trained ones, step i of N at (i - 1) (T - 1) / (N - 1) after the first of T, a single step at the first;
     "mean": the trained steps' mean at each step. Values are meant after the sigmoid.
 
-    Raises ModelError for less than 1 step, an unknown `conductance`, and "first" with more steps than were trained.
+    Raises what `check_time_steps` raises.
     """
     trained = network.time_steps
-    if time_steps < 1:
-        raise ModelError(f"a network with `{time_steps}` time steps", "give 1 or more")
-    if conductance not in CONDUCTANCES:
-        raise ModelError(f"`conductance` is `{conductance}`", nearest(conductance, CONDUCTANCES))
-    if conductance == "first" and time_steps > trained:
-        raise ModelError(
-            f"`{time_steps}` time steps, and the network was trained with the conductance of `{trained}`",
-            f"give at most {trained}, or repeat the last one with `--conductance hold`",
-        )
+    check_time_steps(trained, time_steps, conductance)
     network = copy.deepcopy(network)
     if time_steps == trained:
         return network
@@ -46,6 +39,19 @@ def with_time_steps(network: SpikingNetwork, time_steps: int, conductance: str =
     for module in timed_modules:
         module.time_steps = time_steps
     return network
+
+
+def check_time_steps(trained: int, time_steps: int, conductance: str) -> None:
+    """Raises ModelError for less than 1 step, an unknown `conductance`, and "first" with more steps than trained."""
+    if time_steps < 1:
+        raise ModelError(f"a network with `{time_steps}` time steps", "give 1 or more")
+    if conductance not in CONDUCTANCES:
+        raise ModelError(f"`conductance` is `{conductance}`", nearest(conductance, CONDUCTANCES))
+    if conductance == "first" and time_steps > trained:
+        raise ModelError(
+            f"`{time_steps}` time steps, and the network was trained with the conductance of `{trained}`",
+            f"give at most {trained}, or repeat the last one with `--conductance hold`",
+        )
 
 
 def is_prefix(short: SpikingNetwork, long: SpikingNetwork) -> bool:
@@ -61,6 +67,21 @@ def is_prefix(short: SpikingNetwork, long: SpikingNetwork) -> bool:
         for (_, a), (_, b) in pairs
         for name in a.timed()
     )
+
+
+def passes(networks: Iterable[SpikingNetwork]) -> list[list[SpikingNetwork]]:
+    """The same network at several numbers of time steps, grouped: one pass of a group's first answers for all of it.
+
+    A group begins with its longest, of which the others are prefixes.
+    """
+    groups: list[list[SpikingNetwork]] = []
+    for network in sorted(networks, key=lambda network: network.time_steps, reverse=True):
+        group = next((group for group in groups if is_prefix(network, group[0])), None)
+        if group is None:
+            groups.append([network])
+        else:
+            group.append(network)
+    return groups
 
 
 def _remade(logits: Tensor, time_steps: int, conductance: str) -> Tensor:

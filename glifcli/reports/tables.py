@@ -28,7 +28,7 @@ def summary_table(report: Mapping[str, Any]) -> Table:
     table.add_column(overflow="fold")
     rows = {
         "checkpoint": report["checkpoint"],
-        "model": f"{report['model']}, {report['neuron']}, T = {report['time_steps']}",
+        "model": f"{report['model']}, {report['neuron']}, T = {report['time_steps']}{_remade(report)}",
         "data": f"{report['dataset']}, {report['split']}, {report['images']} images",
         "top-1": percent(report["accuracy"]["top1"]),
         "top-5": percent(report["accuracy"]["top5"]),
@@ -134,6 +134,13 @@ def comparison_table(layers: Sequence[Mapping[str, Any]]) -> Table:
         changed = ", ".join(f"{first} -> {second}" for first, second in layer["nearest"].values())
         table.add_row(escape(layer["name"]), *cells, changed or "the same")
     return table
+
+
+def _remade(report: Mapping[str, Any]) -> str:
+    """How the network came to its time steps, where they are not those that it was trained with."""
+    if report.get("trained_time_steps", report["time_steps"]) == report["time_steps"]:
+        return ""
+    return f" (trained with {report['trained_time_steps']}, conductance {report['conductance']})"
 
 
 def _mean_std(stats: Mapping[str, Any] | None) -> str:

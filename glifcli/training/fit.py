@@ -18,7 +18,7 @@ from glifcli.models.registry import ModelConfig, from_config
 from glifcli.ops import choose_backend
 from glifcli.recipe import Recipe
 from glifcli.reports.evaluation import Evaluation, evaluate
-from glifcli.reports.judge import BATCH_SIZE
+from glifcli.reports.subject import BATCH_SIZE
 from glifcli.training.average import make_average
 from glifcli.training.events import EpochDone, Event, Started, Step, Stopped
 from glifcli.training.losses import loss_of

@@ -7,8 +7,9 @@ from glifcli.checkpoint import read_metadata
 from glifcli.data import Dataset
 from glifcli.recipe import Recipe, to_toml
 from glifcli.reports.document import markdown
-from glifcli.reports.judge import BATCH_SIZE, Watch, judge
+from glifcli.reports.judge import judge
 from glifcli.reports.plots import curves_plot, gates_plot, rates_plot
+from glifcli.reports.subject import BATCH_SIZE, Watch, load_subject
 from glifcli.training.run import CURVES, GATES, RATES, REPORT, REPORT_TEXT, Run
 
 
@@ -19,7 +20,7 @@ def write_report(
 
     The model is the best on the validation split where there is one, else the last. `watch` as in `judge`.
     """
-    judgement = judge(
+    subject = load_subject(
         run.chosen,
         dataset,
         "test",
@@ -27,8 +28,8 @@ def write_report(
         precision=recipe.train.precision,
         backend=recipe.train.backend,
         batch_size=max(recipe.data.batch_size, BATCH_SIZE),
-        watch=watch,
     )
+    judgement = judge(subject, watch=watch)
     metrics = run.metrics()
     report = {
         **judgement.json,

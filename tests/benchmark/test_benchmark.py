@@ -5,22 +5,11 @@ import torch
 from glifcli.benchmark.limits import Limits, measure_limits
 from glifcli.benchmark.network import Contender, Convolutions, measure_network
 from glifcli.benchmark.operator import Case, default_cases, measure_operator, runnable
+from glifcli.benchmark.peak import peak_mb
 from glifcli.benchmark.tables import benchmark_json, limits_line, network_table, operator_table
-from glifcli.benchmark.timing import alternating, peak_mb
 from glifcli.models.registry import create_model
 
 CPU = torch.device("cpu")
-
-
-def test_contenders_take_turns_and_the_median_counts() -> None:
-    calls: list[str] = []
-    before: list[str] = []
-    times = alternating(
-        {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 3, CPU, lambda name: before.append(name)
-    )
-    assert calls == before == ["a", "b"] * 4
-    assert times.keys() == {"a", "b"}
-    assert all(0 <= seconds < 1 for seconds in times.values())
 
 
 def test_peak_memory_counts_what_a_call_held_at_most() -> None:

@@ -4,7 +4,7 @@ import torch
 from glifcli.errors import ModelError
 from glifcli.models.folding import folded
 from glifcli.models.registry import create_model
-from glifcli.models.time_steps import CONDUCTANCES, is_prefix, with_time_steps
+from glifcli.models.time_steps import CONDUCTANCES, is_prefix, passes, with_time_steps
 from glifcli.neurons.config import NeuronConfig
 
 TRAINED = 4
@@ -149,6 +149,17 @@ def test_prefixes():
     assert is_prefix(at["linear"][1], at["linear"][6])
     lif = network("lif")
     assert is_prefix(with_time_steps(lif, 2, "mean"), with_time_steps(lif, 5, "mean"))
+
+
+@pytest.mark.parametrize(
+    ("mode", "groups"),
+    [("hold", [[6, 4, 2, 1]]), ("mean", [[6, 2, 1], [4]]), ("linear", [[6, 1], [4], [2]])],
+)
+def test_as_few_passes_as_it_takes(mode, groups):
+    model = network()
+    found = passes(with_time_steps(model, steps, mode) for steps in (2, 1, 6, 4))
+    # A single step goes with any; it is put with the longest.
+    assert [[each.time_steps for each in group] for group in found] == groups
 
 
 @pytest.mark.parametrize("backend", ["reference", "auto"])

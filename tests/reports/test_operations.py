@@ -64,6 +64,13 @@ def test_binary_event_frames_cost_accumulates_in_the_stem():
     assert o.synaptic_operations == 30 + 36 + (4 + 9) * 2 * 2
 
 
+def test_a_silent_network_has_no_spikes_in_its_head():
+    conv, head = count(hand_network(), torch.zeros(1, 1, 4, 4)).layers[1:]
+    assert (conv.binary_input, conv.macs, conv.acs) == (True, 0, 0)
+    # The mean over space is a real number, though it is 0 everywhere.
+    assert (head.binary_input, head.whole_input, head.macs, head.acs) == (False, False, 30, 0)
+
+
 def test_counts_of_events_cost_an_accumulate_each():
     frames = hand_image(3.0).expand(1, 2, 1, 4, 4)
     stem = count(hand_network(), frames).layers[0]
