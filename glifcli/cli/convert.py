@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from glifcli.cli import options
+from glifcli.cli.judged import as_trained, judged_data
 from glifcli.cli.output import answer, answer_json, check_output, note, write_output
 from glifcli.errors import GlifError, nearest
 
 if TYPE_CHECKING:
     from glifcli.checkpoint import Metadata
-    from glifcli.data import Dataset
 
 EXAMPLES = (
     "[bold]glif convert resCifar18stand-CIFAR10-step6-CW.pth.tar resnet18.safetensors[/]\n\n"
@@ -40,7 +40,10 @@ def convert(
         ),
     ] = None,
     to: Annotated[str, typer.Option("--to", help="glif or spikingjelly.", metavar="FORMAT")] = "glif",
-    time_steps: options.TimeSteps = None,
+    time_steps: Annotated[
+        int | None,
+        typer.Option("--time-steps", help="Another number of time steps than trained.", metavar="N", show_default=False),
+    ] = None,
     conductance: options.Conductance = None,
     harden_gates: Annotated[
         bool, typer.Option("--harden-gates", help="Round the gates to 0 or 1; with a data set, say what it costs.")
@@ -67,17 +70,16 @@ def convert(
     says which one is not and writes nothing.
     """
     from glifcli import checkpoint
-    from glifcli.cli.eval import as_trained
     from glifcli.cli.progress import watched
     from glifcli.convert.changes import at_time_steps, hardened
-    from glifcli.convert.cost import measured
+    from glifcli.convert.cost import as_subject, measured
     from glifcli.convert.keymap import read_map
     from glifcli.convert.metadata import describe
     from glifcli.convert.source import read_source
     from glifcli.convert.tables import conversion_table, cost_table, hardening_table
     from glifcli.convert.writing import file_content
-    from glifcli.data import Normalisation
-    from glifcli.device import DTYPES, choose_device, choose_precision
+    from glifcli.device import choose_device, choose_precision
+    from glifcli.memory import keep_freed
     from glifcli.models.names import NAMES
 
     check_target(target, to)
@@ -95,7 +97,7 @@ def convert(
     metadata = describe(found, path.name, like=told)
     data = None
     if dataset is not None or data_dir is not None:
-        data = data_of(context, path, metadata, dataset, data_dir, download)
+        data = judged_data(context, path, metadata, "test", dataset, data_dir, download)
         metadata = describe(found, path.name, like=told, dataset=data)
     hardening: dict[str, Any] | None = None
     if harden_gates:
@@ -103,12 +105,14 @@ def convert(
         found, roundings = hardened(soft)
         hardening = {"gates": [asdict(rounding) for rounding in roundings]}
         if data is not None:
-            normalisation, device = Normalisation(metadata.mean, metadata.std), choose_device("auto")
-            dtype = DTYPES[choose_precision(as_trained(metadata, device), device)]
+            device = choose_device("auto")
+            precision = choose_precision(as_trained(metadata, device), device)
+            keep_freed()
             hardening["dataset"] = data.name
             for name, network in (("before", soft.network), ("after", found.network)):
+                subject = as_subject(path, network, metadata, data, device=device, precision=precision)
                 with watched(f"evaluating {name} rounding", quiet) as watch:
-                    hardening[name] = measured(network, data, normalisation, watch, device=device, dtype=dtype)
+                    hardening[name] = measured(subject, watch)
         metadata = describe(found, path.name, like=told, dataset=data)
     if metadata.time_steps != trained:
         metadata.made.update({"trained_time_steps": trained, "conductance": conductance or "hold"})
@@ -152,20 +156,6 @@ def check_target(target: Path, to: str) -> None:
             f"`{target}` is the name of a pickle, and a model of ours is safetensors",
             f"write `{target.name.partition('.')[0]}.safetensors`",
         )
-
-
-def data_of(
-    context: typer.Context, path: Path, metadata: "Metadata", dataset: str | None, data_dir: str | None, download: bool
-) -> "Dataset":
-    """The data set that the flags name, its test images loaded. Raises DataError where it does not fit the model."""
-    from glifcli.cli.eval import check_fit, data_settings
-    from glifcli.data import load_dataset
-
-    settings = data_settings(path, metadata, dataset, data_dir, download)
-    options.check_data_dir(context, settings.dataset)
-    data = load_dataset(settings, ("test",))
-    check_fit(metadata, data)
-    return data
 
 
 def what_next(target: Path, metadata: "Metadata") -> str:

@@ -1,22 +1,13 @@
 """`glif eval`."""
 
-import contextlib
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from glifcli.cli import options, sweep
+from glifcli.cli.judged import as_trained, check_frames, judged_data
 from glifcli.cli.output import answer, answer_json, check_output, json_text, note, write_output
-from glifcli.errors import DataError, GlifError, RecipeError, nearest
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import torch
-
-    from glifcli.checkpoint import Metadata
-    from glifcli.data import Dataset
-    from glifcli.recipe import Data
+from glifcli.errors import GlifError, nearest
 
 EXAMPLES = (
     "[bold]glif eval --checkpoint runs/digits-smallnet-20261123-120000[/]\n\n"
@@ -49,7 +40,7 @@ def evaluate(
         ),
     ] = None,
     time_steps: sweep.TimeSteps = None,
-    conductance: sweep.Conductance = None,
+    conductance: options.Conductance = None,
     early_exit: sweep.EarlyExit = None,
     plot: sweep.Plot = None,
     output: options.OutputFile = None,
@@ -63,7 +54,6 @@ def evaluate(
     """
     from glifcli.checkpoint import find, read_metadata
     from glifcli.cli.progress import watched
-    from glifcli.data import load_dataset
     from glifcli.device import DTYPES, choose_device, choose_precision
     from glifcli.memory import keep_freed
     from glifcli.models.time_steps import check_time_steps
@@ -92,12 +82,9 @@ def evaluate(
         check_time_steps(metadata.time_steps, steps, asked.conductance)
     precision = choose_precision(precision or as_trained(metadata, chosen), chosen)
     choose_backend(backend or "auto", chosen, DTYPES[precision])
-    settings = data_settings(path, metadata, dataset, data_dir, download)
-    options.check_data_dir(context, settings.dataset)
-    data = load_dataset(settings, needed(split, settings))
-    if split not in data.splits:
-        raise DataError(f"the model was trained without a split `{split}` of `{data.name}`", "evaluate `--split test`")
-    check_fit(metadata, data)
+    data = judged_data(context, path, metadata, split, dataset, data_dir, download)
+    if not asked.time_steps:
+        check_frames(metadata, data)
     keep_freed()
     subject = load_subject(
         path,
@@ -137,79 +124,3 @@ def check_choice(flag: str, value: str, choices: tuple[str, ...]) -> None:
     """Raises GlifError unless the flag has one of those values."""
     if value not in choices:
         raise GlifError(f"`{flag}` is `{value}`", nearest(value, choices))
-
-
-def as_trained(metadata: "Metadata", device: "torch.device") -> str:
-    """The precision that the model was trained in, bf16 only where this machine is made for it."""
-    from glifcli.device import DTYPES, multiplies_bfloat16
-
-    trained = str(metadata.made.get("precision", "auto"))
-    if trained not in DTYPES:
-        return "auto"
-    return "fp32" if trained == "bf16" and not multiplies_bfloat16(device) else trained
-
-
-def needed(split: str, settings: "Data") -> tuple[str, ...]:
-    """The splits to load for one of them: a validation split is cut from the training images."""
-    return ("train", "validation") if split == "validation" and settings.validation else (split,)
-
-
-def data_settings(
-    path: "Path", metadata: "Metadata", dataset: str | None, data_dir: str | None, download: bool
-) -> "Data":
-    """Where the images are: as the flags say, else as the run that the model lies in had them."""
-    from glifcli import recipe as recipes
-    from glifcli.data.names import DATASETS
-    from glifcli.training.run import RECIPE
-
-    made = metadata.made
-    if dataset is None and "dataset" not in made:
-        raise DataError(f"`{path}` does not say on which data set it was trained", "add `--dataset NAME`")
-    if dataset is not None and dataset not in DATASETS:
-        raise DataError(f"no data set `{dataset}`", nearest(dataset, DATASETS))
-    beside = path.parent / RECIPE
-    if data_dir is None and dataset in (None, made.get("dataset")) and beside.is_file():
-        # A recipe that is damaged, or of another run, says nothing of this model's images.
-        with contextlib.suppress(GlifError):
-            trained = recipes.check(recipes.read(beside), f"`{beside}`").data
-            data_dir = trained.data_dir if trained.dataset == made.get("dataset") else None
-    settings = {
-        "dataset": made["dataset"] if dataset is None else dataset,
-        "data_dir": data_dir or "",
-        "download": download,
-        "validation": made.get("validation", 0),
-        "split_seed": made.get("split_seed", 0),
-        "resize": made.get("resize", 0),
-        "image_size": metadata.image_size[0] if metadata.image_size[0] == metadata.image_size[1] else 0,
-    }
-    try:
-        return recipes.check({"data": settings}, f"`{path}`").data
-    except RecipeError as error:
-        problems = "; ".join(error.problems)
-        raise DataError(f"the data settings in `{path}` do not fit: {problems}", "train or save it anew") from None
-
-
-def check_fit(metadata: "Metadata", data: "Dataset") -> None:
-    """Raises DataError where the model was made for other images or classes."""
-    if data.channels != metadata.in_channels:
-        raise DataError(
-            f"the images of `{data.name}` have {data.channels} channels, the model takes {metadata.in_channels}",
-            f"give the data set it was trained on, `--dataset {metadata.made.get('dataset')}`",
-        )
-    if data.image_size != metadata.image_size:
-        given, trained = (f"{height}x{width}" for height, width in (data.image_size, metadata.image_size))
-        raise DataError(
-            f"the images of `{data.name}` are {given}, the model was trained on {trained}",
-            f"resize the images to {trained}",
-        )
-    if len(data.classes) != metadata.classes:
-        raise DataError(
-            f"`{data.name}` has {len(data.classes)} classes, the model {metadata.classes}",
-            f"give the data set it was trained on, `--dataset {metadata.made.get('dataset')}`",
-        )
-    if metadata.class_names and data.classes != metadata.class_names:
-        other = next((a, b) for a, b in zip(data.classes, metadata.class_names, strict=True) if a != b)
-        raise DataError(
-            f"the classes of `{data.name}` are not the model's: `{other[0]}` stands where it learned `{other[1]}`",
-            "name the class folders as they were in training",
-        )

@@ -44,9 +44,9 @@ Conductance = Annotated[
     str | None,
     typer.Option(
         "--conductance",
-        help="Where time steps are not those trained: first, hold, linear or mean of the conductances.",
-        metavar="HOW",
-        show_default="hold",
+        help="What goes by time step, at other --time-steps: hold (the last repeated), first, linear or mean.",
+        metavar="NAME",
+        show_default=False,
     ),
 ]
 Device = Annotated[str | None, setting("--device", "auto, cpu, cuda, cuda:1, mps, …", metavar="NAME")]

@@ -18,15 +18,6 @@ TimeSteps = Annotated[
         show_default=False,
     ),
 ]
-Conductance = Annotated[
-    str | None,
-    typer.Option(
-        "--conductance",
-        help="What goes by time step, at other --time-steps: hold (the last repeated), first, linear or mean.",
-        metavar="NAME",
-        show_default=False,
-    ),
-]
 EarlyExit = Annotated[
     str | None,
     typer.Option(

@@ -1,36 +1,29 @@
 """What rounding the gates of a network costs on a data set."""
 
-from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from glifcli.data import Dataset, Normalisation, eval_batches
+from glifcli.checkpoint import Metadata
+from glifcli.data import Dataset
+from glifcli.device import DTYPES
 from glifcli.models.network import SpikingNetwork
+from glifcli.ops import choose_backend
 from glifcli.reports.evaluation import evaluate
-from glifcli.reports.judge import BATCH_SIZE
-
-Batches = Iterable[tuple[Tensor, Tensor]]
+from glifcli.reports.subject import BATCH_SIZE, Subject, Watch
 
 
-def measured(
-    network: SpikingNetwork,
-    data: Dataset,
-    normalisation: Normalisation,
-    watch: Callable[[Batches, int], Batches],
-    *,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> dict[str, float]:
-    """Accuracy, loss, firing rate and energy (microjoules an image) on the test images.
+def as_subject(
+    path: Path, network: SpikingNetwork, metadata: Metadata, data: Dataset, *, device: torch.device, precision: str
+) -> Subject:
+    """A network that is in no file yet, to be judged on the test images."""
+    backend = choose_backend("auto", device, DTYPES[precision])
+    return Subject(path, network.to(device), metadata, data, "test", device, precision, backend, BATCH_SIZE)
 
-    watch: is given the batches and their number and hands them on. Raises DataError, AnswerNo for logits that are
-    not finite.
-    """
-    split = data.splits["test"]
-    split.images.prepare()
-    batches = watch(eval_batches(split, normalisation, BATCH_SIZE), -(-len(split) // BATCH_SIZE))
-    evaluation = evaluate(network.to(device), batches, device=device, dtype=dtype)
+
+def measured(subject: Subject, watch: Watch) -> dict[str, float]:
+    """Accuracy, loss, firing rate and energy (microjoules an image). Raises what `evaluate` does."""
+    evaluation = evaluate(subject.network, subject.batches(watch), device=subject.device, dtype=subject.dtype)
     assert evaluation.operations is not None
     return {
         "top1": evaluation.top1,

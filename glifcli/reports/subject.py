@@ -51,10 +51,13 @@ class Subject:
         return replace(self, network=with_time_steps(self.network, time_steps, conductance), conductance=conductance)
 
     def batches(self, watch: Watch = lambda batches, _: batches) -> Batches:
-        """The split's images, normalised as the model file says; where time steps were asked for, that many frames."""
+        """The split's images, normalised as the model file says.
+
+        Where time steps were asked for, or the file is of a model converted to others, the first frames of events.
+        """
         images = self._images()
         batches = watch(self._batches(images, self.batch_size), -(-len(images) // self.batch_size))
-        if self.conductance is None:
+        if self.conductance is None and "trained_time_steps" not in self.metadata.made:
             return batches
         return ((first_frames(inputs, self.network.time_steps), labels) for inputs, labels in batches)
 

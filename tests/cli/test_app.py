@@ -46,7 +46,7 @@ def test_version(glif: Glif) -> None:
     ("arguments", "error", "hint"),
     [
         (["trian"], "no command `trian`", "did you mean `train`?"),
-        (["zzzzzz"], "no command `zzzzzz`", "known: `bench`, `env`"),
+        (["zzzzzz"], "no command `zzzzzz`", "known: `bench`, `convert`, `env`"),
         (["train", "--epoks", "3"], "no option `--epoks`", "did you mean `--epochs`?"),
         (["list", "--zzzz"], "no option `--zzzz`", "`glif list --help`"),
         (["--zzzz"], "no option `--zzzz`", "`glif --help`"),
