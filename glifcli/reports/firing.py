@@ -1,15 +1,15 @@
 """How often neurons fire: per layer, per time step, and how many never do."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from glifcli.errors import GlifError
 from glifcli.models.network import SpikingNetwork
+from glifcli.reports.hooks import Hook, Watching
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class LayerSpikes:
         return int(self.counts.sum())
 
 
-class FiringCounter:
+class FiringCounter(Watching):
     """Counts the spikes of every neuron while the context is open; costs one sum over each layer's spikes.
 
     Every forward pass of the network counts, in training and in eval mode. A neuron is a position
@@ -55,22 +55,13 @@ class FiringCounter:
     """
 
     def __init__(self, model: SpikingNetwork) -> None:
+        super().__init__()
         self._neurons = list(model.neurons())
-        self._handles: list[RemovableHandle] = []
         self._counts: dict[str, Tensor] = {}
         self._images: dict[str, int] = {}
 
-    def __enter__(self) -> Self:
-        for name, neuron in self._neurons:
-            self._handles.append(neuron.register_forward_hook(self._hook(name)))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
+    def hooks(self) -> Iterator[tuple[nn.Module, Hook]]:
+        return ((neuron, self._hook(name)) for name, neuron in self._neurons)
 
     def spikes(self) -> tuple[LayerSpikes, ...]:
         """What was counted, from input to output. Raises GlifError where no image passed."""
@@ -87,7 +78,7 @@ class FiringCounter:
             layers=tuple(_rate(layer) for layer in layers),
         )
 
-    def _hook(self, name: str) -> Any:
+    def _hook(self, name: str) -> Hook:
         def count(_module: nn.Module, _inputs: Any, spikes: Tensor) -> None:
             # Summed in float32, the sum of a batch is exact up to 2^24 images and fast on any device.
             batch = spikes.detach().sum(1, dtype=torch.float32).to(torch.int32)

@@ -3,19 +3,17 @@
 A MAC is a multiply-accumulate, an AC an accumulate. What is counted, and what is not, is in ASSUMPTIONS.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import torch
-from torch import Tensor
-from torch.utils.hooks import RemovableHandle
+from torch import Tensor, nn
 
 from glifcli.models.network import SpikingNetwork
 from glifcli.ops import Constants
 from glifcli.reports.firing import LayerSpikes
-from glifcli.reports.synapses import LayerWork, SynapseHooks, Tally
+from glifcli.reports.hooks import Hook, Watching
+from glifcli.reports.synapses import LayerWork, Tally, synapse_hooks
 
 # Energy of one operation in pJ, 32-bit floating point at 45 nm: a multiplication is 3.7, an addition 0.9
 # (Horowitz, "Computing's energy problem", ISSCC 2014, figure 1.1.9).
@@ -83,25 +81,16 @@ class NeuronWork:
     spikes: int
 
 
-class OperationCounter:
+class OperationCounter(Watching):
     """Counts what the convolutions and linear layers do while the context is open."""
 
     def __init__(self, model: SpikingNetwork) -> None:
+        super().__init__()
         self._model = model
-        self._handles: list[RemovableHandle] = []
         self._tally = Tally()
 
-    def __enter__(self) -> Self:
-        for layer, hook in SynapseHooks(self._model, self._tally.add).hooks():
-            self._handles.append(layer.register_forward_hook(hook))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
+    def hooks(self) -> Iterator[tuple[nn.Module, Hook]]:
+        return synapse_hooks(self._model, self._tally.add)
 
     def operations(self, spikes: tuple[LayerSpikes, ...]) -> Operations:
         """Cost per image of all passes so far; `spikes` as a FiringCounter saw them in the same passes."""

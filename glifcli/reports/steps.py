@@ -1,17 +1,16 @@
 """Spikes and operations where each image runs some of the time steps only: counted once, for many ways to stop."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from glifcli.models.network import SpikingNetwork
+from glifcli.reports.hooks import Hook, Watching
 from glifcli.reports.operations import NeuronWork, Operations, operations_per_image
-from glifcli.reports.synapses import Applied, SynapseHooks, Tally
+from glifcli.reports.synapses import Applied, Tally, synapse_hooks
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Spent:
     operations: Operations
 
 
-class StepCounter:
+class StepCounter(Watching):
     """Counts what every image costs at every time step while the context is open.
 
     After each batch `close_batch` says how many steps of it each way to stop runs. The costs of a way are the sums
@@ -34,8 +33,8 @@ class StepCounter:
     """
 
     def __init__(self, model: SpikingNetwork) -> None:
+        super().__init__()
         self._model = model
-        self._handles: list[RemovableHandle] = []
         self._applied: list[tuple[str, Applied]] = []
         self._spikes: dict[str, Tensor] = {}
         self._sizes: dict[str, int] = {}
@@ -43,19 +42,9 @@ class StepCounter:
         self._fired: dict[str, Tensor] = {}
         self._stopped: Tensor | None = None
 
-    def __enter__(self) -> Self:
-        for name, neuron in self._model.neurons():
-            self._handles.append(neuron.register_forward_hook(self._hook(name)))
-        for layer, hook in SynapseHooks(self._model, self._take).hooks():
-            self._handles.append(layer.register_forward_hook(hook))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
+    def hooks(self) -> Iterator[tuple[nn.Module, Hook]]:
+        yield from ((neuron, self._hook(name)) for name, neuron in self._model.neurons())
+        yield from synapse_hooks(self._model, self._take)
 
     def close_batch(self, steps: Tensor) -> None:
         """Ends the batch that the network has just passed. steps: [S, B], how many each image runs in each way."""
@@ -93,7 +82,7 @@ class StepCounter:
     def _take(self, name: str, applied: Applied) -> None:
         self._applied.append((name, applied))
 
-    def _hook(self, name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+    def _hook(self, name: str) -> Hook:
         def count(_module: nn.Module, _inputs: Any, spikes: Tensor) -> None:
             # Summed in float32, which is fast on any device, an image's spikes are exact up to 2^24.
             self._spikes[name] = spikes.detach().sum(tuple(range(2, spikes.dim())), dtype=torch.float32).long()

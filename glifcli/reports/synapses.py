@@ -1,12 +1,14 @@
 """What the synapses of a layer carry, counted by row: one image at one time step, or once for a still image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from glifcli.models.network import SpikingNetwork
+from glifcli.reports.hooks import Hook
 
 
 @dataclass(frozen=True)
@@ -88,34 +90,26 @@ class Tally:
         return works
 
 
-class SynapseHooks:
-    """Forward hooks for every convolution and linear layer of a network, which say what each was applied to."""
+def synapse_hooks(model: SpikingNetwork, take: Callable[[str, Applied], None]) -> Iterator[tuple[nn.Module, Hook]]:
+    """Every convolution and linear layer, with a hook that gives `take` its name and what it was applied to."""
+    fan_outs: dict[tuple[str, torch.Size], Tensor] = {}
 
-    def __init__(self, model: SpikingNetwork, take: Callable[[str, Applied], None]) -> None:
-        self._model = model
-        self._take = take
-        self._fan_outs: dict[tuple[str, torch.Size], Tensor] = {}
-
-    def hooks(self) -> list[tuple[nn.Module, Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]]]:
-        """Each layer and the hook to register there."""
-        layers = self._model.named_modules()
-        return [(layer, self._hook(name)) for name, layer in layers if isinstance(layer, nn.Conv2d | nn.Linear)]
-
-    def _hook(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def hook(name: str) -> Hook:
+        def count(layer: nn.Module, inputs: Any, output: Tensor) -> None:
             x = inputs[0].detach()
             if isinstance(layer, nn.Conv2d):
-                self._take(name, convolved(layer, x, output, self._fan_out(name, layer, x, output)))
+                key = name, x.shape[-2:]
+                if key not in fan_outs:
+                    fan_outs[key] = fan_out(layer, x.shape[-2:], output.shape[-2:]).to(x.device)
+                take(name, convolved(layer, x, output, fan_outs[key]))
             elif isinstance(layer, nn.Linear):
-                self._take(name, multiplied(layer, x))
+                take(name, multiplied(layer, x))
 
         return count
 
-    def _fan_out(self, name: str, conv: nn.Conv2d, x: Tensor, output: Tensor) -> Tensor:
-        key = name, x.shape[-2:]
-        if key not in self._fan_outs:
-            self._fan_outs[key] = fan_out(conv, x.shape[-2:], output.shape[-2:]).to(x.device)
-        return self._fan_outs[key]
+    for name, layer in model.named_modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            yield layer, hook(name)
 
 
 def convolved(conv: nn.Conv2d, x: Tensor, output: Tensor, fan_out: Tensor) -> Applied:
