@@ -42,7 +42,7 @@ def convert(
     to: Annotated[str, typer.Option("--to", help="glif or spikingjelly.", metavar="FORMAT")] = "glif",
     time_steps: Annotated[
         int | None,
-        typer.Option("--time-steps", help="Another number of time steps than trained.", metavar="N", show_default=False),
+        typer.Option("--time-steps", help="Time steps, others than trained.", metavar="N", show_default=False),
     ] = None,
     conductance: options.Conductance = None,
     harden_gates: Annotated[
