@@ -7,15 +7,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from glifcli.reports.document import percent
+from glifcli.reports.tables import facts_table
 
 
 def conversion_table(report: Mapping[str, Any]) -> Table:
     """What was read and what was made of it."""
-    table = Table(title="Conversion", show_header=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
     steps, trained, width = report["time_steps"], report["trained_time_steps"], report["width"]
-    rows = {
+    facts = {
         "from": f"{report['source']}, {report['format']}",
         "model": report["model"] if width == 1 else f"{report['model']}, width {width:g}",
         "neuron": f"{report['neuron']}, {report['share']}-wise",
@@ -27,9 +25,7 @@ def conversion_table(report: Mapping[str, Any]) -> Table:
         "std": " ".join(f"{value:.4g}" for value in report["std"]),
         "to": f"{report['output']}, {report['to']}",
     }
-    for name, value in rows.items():
-        table.add_row(name, escape(str(value)))
-    return table
+    return facts_table("Conversion", facts)
 
 
 def hardening_table(hardening: Mapping[str, Any]) -> Table:

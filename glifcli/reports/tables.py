@@ -21,12 +21,19 @@ DRIFTING = (*VALUES, "conductance")
 STEPS_SHOWN = 4
 
 
-def summary_table(report: Mapping[str, Any]) -> Table:
-    """Accuracy, loss, speed and firing rate of an evaluation."""
-    table = Table(title="Evaluation", show_header=False)
+def facts_table(title: str, facts: Mapping[str, object]) -> Table:
+    """A fact a row, its name before it."""
+    table = Table(title=title, show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    rows = {
+    for name, value in facts.items():
+        table.add_row(name, escape(str(value)))
+    return table
+
+
+def summary_table(report: Mapping[str, Any]) -> Table:
+    """Accuracy, loss, speed and firing rate of an evaluation."""
+    facts = {
         "checkpoint": report["checkpoint"],
         "model": f"{report['model']}, {report['neuron']}, T = {report['time_steps']}{_remade(report)}",
         "data": f"{report['dataset']}, {report['split']}, {report['images']} images",
@@ -37,9 +44,7 @@ def summary_table(report: Mapping[str, Any]) -> Table:
         "speed": f"{report['images_per_second']:.1f} images/s ({report['seconds']:.1f} s)",
         "on": f"{report['device']}, {report['precision']}, backend {report['backend']}",
     }
-    for name, value in rows.items():
-        table.add_row(name, escape(str(value)))
-    return table
+    return facts_table("Evaluation", facts)
 
 
 def layers_table(report: Mapping[str, Any]) -> Table:
