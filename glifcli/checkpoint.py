@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from glifcli.files import write_atomically
 from glifcli.models.network import SpikingNetwork
 from glifcli.models.registry import MODELS, ModelConfig, from_config
 from glifcli.neurons.config import SETTINGS, NeuronConfig
+from glifcli.neurons.glif import GLIF, GLIFf, initial_leak
 
 FORMAT = 1
 METADATA_KEY = "glif"
@@ -60,6 +62,11 @@ class Metadata:
             self.image_size,
             self.hidden,
         )
+
+    @property
+    def trained_time_steps(self) -> int:
+        """The time steps that it was trained with, others than its own where it was converted."""
+        return int(self.made.get("trained_time_steps", self.time_steps))
 
     def to_json(self) -> str:
         """The same metadata always as the same text."""
@@ -120,7 +127,7 @@ def read_metadata(path: Path) -> Metadata:
     if start.startswith(PICKLE_STARTS):
         raise CheckpointError(
             f"the checkpoint `{path}` is a pickle, which may run code when read; glif reads safetensors",
-            "give a `.safetensors` file that `glif train` wrote",
+            f"`glif convert {shlex.quote(str(path))} model.safetensors` reads the weights of others, and runs none",
         )
     try:
         with safe_open(path, "pt") as opened:
@@ -207,6 +214,9 @@ def load(path: Path, backend: str = "auto") -> tuple[SpikingNetwork, Metadata]:
     with torch.random.fork_rng(devices=[]):
         model = from_config(config, backend)
     model.load_state_dict(state)
+    for _, neuron in model.neurons():
+        if isinstance(neuron, GLIF | GLIFf):
+            neuron.initial_leak = initial_leak(metadata.trained_time_steps)
     return model.eval(), metadata
 
 
@@ -222,7 +232,7 @@ def misfits(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> list[str]:
     kinds = [
         f"`{name}` holds {given[name].dtype}, the model {wanted[name].dtype}"
         for name in wanted.keys() & given.keys()
-        if given[name].is_floating_point() != wanted[name].is_floating_point()
+        if given[name].is_floating_point() != wanted[name].is_floating_point() or given[name].is_complex()
     ]
     return sorted(missing) + sorted(unexpected) + sorted(shapes) + sorted(kinds)
 

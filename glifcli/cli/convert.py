@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from glifcli.cli import options
-from glifcli.cli.judged import as_trained, judged_data
+from glifcli.cli.judged import as_trained, check_frames, judged_data
 from glifcli.cli.output import answer, answer_json, check_output, note, write_output
 from glifcli.errors import GlifError, nearest
 
@@ -34,7 +34,7 @@ def convert(
         Path | None,
         typer.Option(
             "--map",
-            help='TOML with a table `keys`: what the file calls a part = what we do, `"sn1" = "stem.neuron"`.',
+            help='TOML with a table `keys`, a line a name in the file and ours: `"sn1" = "stem.neuron"`.',
             metavar="FILE",
             show_default=False,
         ),
@@ -52,7 +52,7 @@ def convert(
         str | None,
         typer.Option(
             "--like",
-            help="A model of ours whose data set, normalisation and class names these weights share.",
+            help="A model of ours, for the same images: takes over data set, normalisation, class names.",
             metavar="REF",
             show_default=False,
         ),
@@ -74,7 +74,7 @@ def convert(
     from glifcli.convert.changes import at_time_steps, hardened
     from glifcli.convert.cost import as_subject, measured
     from glifcli.convert.keymap import read_map
-    from glifcli.convert.metadata import describe
+    from glifcli.convert.metadata import describe, knows_images
     from glifcli.convert.source import read_source
     from glifcli.convert.tables import conversion_table, cost_table, hardening_table
     from glifcli.convert.writing import file_content
@@ -82,6 +82,7 @@ def convert(
     from glifcli.memory import keep_freed
     from glifcli.models.names import NAMES
 
+    asked = {"dataset": dataset, "data_dir": data_dir}
     check_target(target, to)
     check_output(target, force=force)
     if model is not None and model not in NAMES:
@@ -89,34 +90,48 @@ def convert(
     if conductance is not None and time_steps is None:
         raise GlifError(f"`--conductance {conductance}` has no meaning without `--time-steps`", "add `--time-steps N`")
     path = checkpoint.find(source)
-    found = read_source(path, model=model, names=None if key_map is None else read_map(key_map))
+    if target.exists() and target.samefile(path):
+        raise GlifError(f"`{target}` is the file to convert, which would be lost", "give another DST")
     told = None if like is None else checkpoint.read_metadata(checkpoint.find(like))
-    trained = found.config.time_steps
+    found = read_source(
+        path,
+        model=model,
+        names=None if key_map is None else read_map(key_map),
+        like=None if told is None else told.model_config(),
+    )
     if time_steps is not None:
         found = at_time_steps(found, time_steps, conductance or "hold")
-    metadata = describe(found, path.name, like=told)
     data = None
-    if dataset is not None or data_dir is not None:
-        data = judged_data(context, path, metadata, "test", dataset, data_dir, download)
-        metadata = describe(found, path.name, like=told, dataset=data)
+    if any(value and not options.from_environment(context, name) for name, value in asked.items()):
+        known, metadata = knows_images(found, told), describe(found, path.name, like=told)
+        data = judged_data(
+            context,
+            path,
+            metadata,
+            "test",
+            dataset,
+            data_dir,
+            download,
+            size_known=known or found.config.image_size is not None,
+            training=not known,
+        )
+        check_frames(metadata, data)
+    soft = found
     hardening: dict[str, Any] | None = None
     if harden_gates:
-        soft = found
         found, roundings = hardened(soft)
         hardening = {"gates": [asdict(rounding) for rounding in roundings]}
-        if data is not None:
-            device = choose_device("auto")
-            precision = choose_precision(as_trained(metadata, device), device)
-            keep_freed()
-            hardening["dataset"] = data.name
-            for name, network in (("before", soft.network), ("after", found.network)):
-                subject = as_subject(path, network, metadata, data, device=device, precision=precision)
-                with watched(f"evaluating {name} rounding", quiet) as watch:
-                    hardening[name] = measured(subject, watch)
-        metadata = describe(found, path.name, like=told, dataset=data)
-    if metadata.time_steps != trained:
-        metadata.made.update({"trained_time_steps": trained, "conductance": conductance or "hold"})
-    write_output(target, file_content(found.network, metadata, to, target.suffix), force=force)
+    metadata = describe(found, path.name, like=told, dataset=data)
+    if hardening is not None and data is not None:
+        device = choose_device("auto")
+        precision = choose_precision(as_trained(metadata, device), device)
+        keep_freed()
+        hardening["dataset"] = data.name
+        for name, network in (("before", soft.network), ("after", found.network)):
+            subject = as_subject(path, network, metadata, data, device=device, precision=precision)
+            with watched(f"evaluating {name} rounding", quiet) as watch:
+                hardening[name] = measured(subject, watch)
+    write_output(target, file_content(found.network, metadata, to, target.suffix.lower()), force=force)
     report = {
         "source": str(path),
         "format": found.format,
@@ -126,10 +141,11 @@ def convert(
         "neuron": metadata.neuron.name,
         "output": str(target),
         "keys": found.keys,
+        "left_out": found.left_out,
         "to": to,
         "share": metadata.neuron.share,
         "width": metadata.width,
-        "trained_time_steps": trained,
+        "trained_time_steps": found.trained_time_steps,
         "dataset": metadata.made.get("dataset"),
         "mean": list(metadata.mean),
         "std": list(metadata.std),
@@ -142,7 +158,7 @@ def convert(
     if hardening is not None:
         answer(hardening_table(hardening), *([] if data is None else [cost_table(hardening)]))
     if to == "glif":
-        note(what_next(target, metadata), quiet=quiet)
+        note(what_next(target, metadata, data_dir), quiet=quiet)
 
 
 def check_target(target: Path, to: str) -> None:
@@ -151,17 +167,20 @@ def check_target(target: Path, to: str) -> None:
 
     if to not in FORMATS:
         raise GlifError(f"`--to` is `{to}`", nearest(to, FORMATS))
-    if to == "glif" and target.suffix in PICKLE_SUFFIXES:
+    if to == "glif" and target.suffix.lower() in PICKLE_SUFFIXES:
         raise GlifError(
             f"`{target}` is the name of a pickle, and a model of ours is safetensors",
             f"write `{target.name.partition('.')[0]}.safetensors`",
         )
 
 
-def what_next(target: Path, metadata: "Metadata") -> str:
+def what_next(target: Path, metadata: "Metadata", data_dir: str | None) -> str:
     """The command that evaluates the model, and what has to be said there."""
     command = f"next: glif eval --checkpoint {shlex.quote(str(target))}"
-    if "dataset" in metadata.made:
+    dataset = metadata.made.get("dataset")
+    if dataset in ("imagefolder", "eventframes"):
+        return f"{command} --data-dir {'FOLDER' if data_dir is None else shlex.quote(data_dir)}"
+    if dataset is not None:
         return command
     return (
         f"{command} --dataset NAME; nothing says how the images were normalised, so they are taken from 0 to 1 as they "

@@ -1,6 +1,7 @@
 """Which data a model is judged on, and in which precision."""
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -26,19 +27,25 @@ def judged_data(
     dataset: str | None,
     data_dir: str | None,
     download: bool,
+    *,
+    size_known: bool = True,
+    training: bool = False,
 ) -> "Dataset":
     """The data set that the options name, else the model's own, with that split loaded.
 
-    Raises DataError where it is not there or the model was made for other images or classes.
+    Images are sized as the model's were, and keep their own size where that is not known. training: load the training
+    images too. Raises DataError where the data set is not there or the model was made for other images or classes.
     """
     from glifcli.data import load_dataset
 
     settings = data_settings(path, metadata, dataset, data_dir, download)
+    if not size_known:
+        settings = replace(settings, image_size=0)
     options.check_data_dir(context, settings.dataset)
-    data = load_dataset(settings, needed(split, settings))
+    data = load_dataset(settings, (*needed(split, settings), *(["train"] if training else [])))
     if split not in data.splits:
         raise DataError(f"the model was trained without a split `{split}` of `{data.name}`", "evaluate `--split test`")
-    check_fit(metadata, data)
+    check_fit(metadata if size_known else replace(metadata, image_size=data.image_size), data)
     return data
 
 
@@ -107,7 +114,7 @@ def check_fit(metadata: "Metadata", data: "Dataset") -> None:
     if data.channels != metadata.in_channels:
         raise DataError(
             f"the images of `{data.name}` have {data.channels} channels, the model takes {metadata.in_channels}",
-            f"give the data set it was trained on, `--dataset {metadata.made.get('dataset')}`",
+            own_data(metadata),
         )
     if data.image_size != metadata.image_size:
         given, trained = (f"{height}x{width}" for height, width in (data.image_size, metadata.image_size))
@@ -116,9 +123,9 @@ def check_fit(metadata: "Metadata", data: "Dataset") -> None:
             f"resize the images to {trained}",
         )
     if len(data.classes) != metadata.classes:
+        some = ", ".join(data.classes[:5]) + (", …" if len(data.classes) > 5 else "")
         raise DataError(
-            f"`{data.name}` has {len(data.classes)} classes, the model {metadata.classes}",
-            f"give the data set it was trained on, `--dataset {metadata.made.get('dataset')}`",
+            f"`{data.name}` has {len(data.classes)} classes ({some}), the model {metadata.classes}", own_data(metadata)
         )
     if metadata.class_names and data.classes != metadata.class_names:
         other = next((a, b) for a, b in zip(data.classes, metadata.class_names, strict=True) if a != b)
@@ -126,3 +133,11 @@ def check_fit(metadata: "Metadata", data: "Dataset") -> None:
             f"the classes of `{data.name}` are not the model's: `{other[0]}` stands where it learned `{other[1]}`",
             "name the class folders as they were in training",
         )
+
+
+def own_data(metadata: "Metadata") -> str:
+    """What to give in place of data that do not fit."""
+    own = metadata.made.get("dataset")
+    if own in ("imagefolder", "eventframes"):
+        return f"give the folder it was trained on, `--dataset {own} --data-dir FOLDER`"
+    return f"give the data set it was trained on, `--dataset {own or 'NAME'}`"

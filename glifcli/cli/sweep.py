@@ -107,7 +107,8 @@ def _list(flag: str, text: str, parse: Callable[[str], Number | None], example: 
 
 
 def _steps(text: str) -> int | None:
-    return int(text) if text.isdecimal() and int(text) >= 1 else None
+    # Longer numbers than Python reads are none either.
+    return int(text) if text.isdecimal() and len(text) < 10 and int(text) >= 1 else None
 
 
 def _share(text: str) -> float | None:

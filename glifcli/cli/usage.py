@@ -15,13 +15,23 @@ def usage_error(error: Any, arguments: Sequence[str]) -> GlifError:
     if hasattr(error, "possibilities"):
         return unknown_option(error.option_name, context, command)
     if parameter is not None and hasattr(error, "param_type"):
-        flag = parameter.opts[0]
-        return GlifError(f"`{flag}` is missing", f"give it: `{command} {flag} {parameter.metavar or 'VALUE'}`")
+        return missing(parameter, context, command)
     if parameter is not None:
         return bad_value(error, parameter, context, command)
     if "extra argument" in error.message:
         return GlifError(f"one argument too many: `{error.message.rpartition('(')[2].rstrip(')')}`", help_hint(command))
     return GlifError(in_backticks(error.format_message().rstrip(".")), help_hint(command))
+
+
+def missing(parameter: Any, context: Any, command: str) -> GlifError:
+    """The error of an option or argument that has to be given; arguments go by the names of the command's help."""
+    flag = parameter.opts[0]
+    if flag.startswith("-"):
+        return GlifError(f"`{flag}` is missing", f"give it: `{command} {flag} {parameter.metavar or 'VALUE'}`")
+    names = [
+        p.metavar or p.name.upper() for p in context.command.params if not p.opts[0].startswith("-") and p.required
+    ]
+    return GlifError(f"`{parameter.metavar or flag}` is missing", f"give `{command} {' '.join(names)}`")
 
 
 def command_of(arguments: Sequence[str]) -> str:

@@ -24,7 +24,8 @@ class Rounding:
 def at_time_steps(source: Source, time_steps: int, conductance: str) -> Source:
     """The network at that number of time steps; see `models/time_steps.py`. Raises ModelError."""
     network = with_time_steps(source.network, time_steps, conductance)
-    return replace(source, network=network, config=replace(source.config, time_steps=time_steps))
+    config = replace(source.config, time_steps=time_steps)
+    return replace(source, network=network, config=config, conductance=conductance)
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """What rounding the gates of a network costs on a data set."""
 
+import copy
 from pathlib import Path
 
 import torch
@@ -16,9 +17,12 @@ from glifcli.reports.subject import BATCH_SIZE, Subject, Watch
 def as_subject(
     path: Path, network: SpikingNetwork, metadata: Metadata, data: Dataset, *, device: torch.device, precision: str
 ) -> Subject:
-    """A network that is in no file yet, to be judged on the test images."""
+    """A copy of a network that is in no file yet, to be judged on the test images."""
     backend = choose_backend("auto", device, DTYPES[precision])
-    return Subject(path, network.to(device), metadata, data, "test", device, precision, backend, BATCH_SIZE)
+    network = copy.deepcopy(network).to(device)
+    if precision == "fp64":
+        network.double()
+    return Subject(path, network, metadata, data, "test", device, precision, backend, BATCH_SIZE)
 
 
 def measured(subject: Subject, watch: Watch) -> dict[str, float]:

@@ -19,8 +19,11 @@ def read_map(path: Path) -> dict[str, str]:
         raise GlifError(f"cannot read the map `{path}`: {error.strerror}", f"give a TOML file, {EXAMPLE}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise GlifError(f"the map `{path}` is not TOML: {error}", f"write {EXAMPLE}") from None
-    if not isinstance(table, dict) or not table or not all(isinstance(ours, str) for ours in table.values()):
-        raise GlifError(f"the map `{path}` has no table `keys` of names", f"write {EXAMPLE}")
+    if not isinstance(table, dict) or not table:
+        raise GlifError(f"the map `{path}` has no table `keys`", f"write {EXAMPLE}")
+    odd = [f"`{theirs}` is `{ours}`" for theirs, ours in table.items() if not isinstance(ours, str)]
+    if odd:
+        raise GlifError(f"the map `{path}` does not map to names: {', '.join(odd)}", f"write {EXAMPLE}")
     return table
 
 

@@ -10,6 +10,9 @@ from glifcli.data import Dataset, Normalisation
 from glifcli.errors import CheckpointError
 from glifcli.models.registry import MODELS
 
+# What a model file tells of time steps that are not those trained: how many those were, and `--conductance`.
+TIME_STEPS = ("trained_time_steps", "conductance")
+
 
 @dataclass(frozen=True)
 class Training:
@@ -59,6 +62,11 @@ class Images:
     made: dict[str, Any]
 
 
+def knows_images(source: Source, like: Metadata | None) -> bool:
+    """Whether somebody but the data set tells what images the network is for."""
+    return like is not None or source.metadata is not None or authors_training(source) is not None
+
+
 def describe(source: Source, file: str, *, like: Metadata | None = None, dataset: Dataset | None = None) -> Metadata:
     """The metadata of the converted model; `file` is what it comes from.
 
@@ -72,7 +80,12 @@ def describe(source: Source, file: str, *, like: Metadata | None = None, dataset
     if dataset is not None:
         made["dataset"] = dataset.name
     if told is None:
-        made |= {"glif": __version__, "converted_from": file, "format": source.format}
+        # The authors and SpikingJelly train in float32.
+        made |= {"glif": __version__, "converted_from": file, "format": source.format, "precision": "fp32"}
+    if source.config.time_steps == source.trained_time_steps:
+        made = {key: value for key, value in made.items() if key not in TIME_STEPS}
+    elif source.conductance is not None:
+        made |= dict(zip(TIME_STEPS, (source.trained_time_steps, source.conductance), strict=True))
     neuron = source.config.neuron
     if like is not None and like.neuron.name == neuron.name:
         neuron = replace(neuron, surrogate=like.neuron.surrogate, frozen_gates=like.neuron.frozen_gates)
@@ -110,8 +123,8 @@ def open_images(source: Source, dataset: Dataset | None) -> Images:
     training = authors_training(source)
     if training is not None and (dataset is None or dataset.name in (training.dataset, "imagefolder")):
         normalisation = training.normalisation
-    elif dataset is not None and dataset.published is not None:
-        normalisation = dataset.published
+    elif dataset is not None and (dataset.published is not None or "train" in dataset.splits):
+        normalisation = dataset.normalisation
     else:
         normalisation = Normalisation((0.0,) * source.network.in_channels, (1.0,) * source.network.in_channels)
     side = MODELS[source.config.name].image_size

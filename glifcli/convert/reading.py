@@ -28,9 +28,17 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     that is missing, damaged, would have to run code to be read, or holds no state dict or something else in it.
     """
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
+        what = "is not a file" if path.exists() else "does not exist"
         raise CheckpointError(f"the checkpoint `{path}` {what}", "give a file of weights, or a run folder")
     found = _safetensors(path) if is_safetensors(path) else state_dict_in(_pickled(path), path)
+    if not found:
+        raise CheckpointError(f"`{path}` holds no tensors", "give a file of weights")
+    odd = [key for key, value in found.items() if value.layout != torch.strided or value.device.type != "cpu"]
+    if odd:
+        raise CheckpointError(
+            f"`{path}` holds tensors without plain numbers: {', '.join(f'`{key}`' for key in odd)}",
+            "save them as ordinary tensors, such as `tensor.to_dense()`",
+        )
     return without_prefixes(found)
 
 
@@ -52,6 +60,11 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _pickled(path: Path) -> Any:
+    with path.open("rb") as file:
+        start = file.read(2)
+    if start[:1] != b"\x80" and start != b"PK":
+        # What the unpickler would say of such bytes says nothing.
+        raise damaged(path, ValueError())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -59,7 +72,7 @@ def _pickled(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         raise refused(path, error) from None
     except Exception as error:  # torch raises nearly anything for a damaged file
-        raise damaged(path, error) from None
+        raise (refused if "TorchScript" in str(error) else damaged)(path, error) from None
 
 
 def refused(path: Path, error: Exception) -> CheckpointError:
@@ -70,9 +83,9 @@ def refused(path: Path, error: Exception) -> CheckpointError:
             f"`{path}` holds more than weights, `{wanted[1]}`, and reading that could run code: nothing of it was run",
             SAVE_AGAIN,
         )
-    if "Unsupported operand" in str(error):
+    if "Unsupported operand" in str(error) or "TorchScript" in str(error):
         return CheckpointError(
-            f"`{path}` is a pickle that `torch.save` did not write, and could run code: nothing of it was run",
+            f"`{path}` is not of weights alone, and could run code: nothing of it was run",
             SAVE_AGAIN,
         )
     return damaged(path, error)
@@ -80,10 +93,11 @@ def refused(path: Path, error: Exception) -> CheckpointError:
 
 def damaged(path: Path, error: Exception) -> CheckpointError:
     """What to tell of a file that cannot be read to its end."""
-    first = str(error).partition("\n")[0]
+    first = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
     reason = f": {first}" if " " in first else ""
     return CheckpointError(
-        f"`{path}` is damaged, or neither safetensors nor what `torch.save` writes{reason}", "copy it again"
+        f"`{path}` is damaged, or neither safetensors nor what `torch.save` writes{reason}",
+        "copy it again, or give a file of weights",
     )
 
 
@@ -91,14 +105,11 @@ def state_dict_in(found: Any, path: Path) -> dict[str, Tensor]:
     """The state dict that was read, or the one inside what was. Raises CheckpointError where there is none."""
     if isinstance(found, Mapping):
         inside = {str(key): value for key, value in found.items() if holds_tensors(value)}
-        known = [name for name in CONTAINERS if name in inside]
-        if known:
-            found = inside[known[0]]
-        elif len(inside) == 1 and not holds_tensors(found):
-            found = next(iter(inside.values()))
-        elif inside:
+        if len(inside) > 1:
             names = ", ".join(f"`{name}`" for name in inside)
             raise CheckpointError(f"`{path}` holds several state dicts, {names}", "save the one that is wanted alone")
+        if inside and (next(iter(inside)) in CONTAINERS or not holds_tensors(found)):
+            found = next(iter(inside.values()))
     if not holds_tensors(found):
         raise CheckpointError(f"`{path}` holds no state dict, no tensors by name", SAVE_AGAIN)
     wrong = [f"`{key}` is a {type(value).__name__}" for key, value in found.items() if not isinstance(value, Tensor)]
@@ -109,8 +120,10 @@ def state_dict_in(found: Any, path: Path) -> dict[str, Tensor]:
 
 
 def holds_tensors(value: Any) -> bool:
-    """Whether it looks like a state dict; an optimiser's, which is nested, does not."""
-    return isinstance(value, Mapping) and any(isinstance(inner, Tensor) for inner in value.values())
+    """Whether it looks like a state dict. An optimiser's, which is nested, does not, nor random states, all bytes."""
+    return isinstance(value, Mapping) and any(
+        isinstance(inner, Tensor) and inner.dtype != torch.uint8 for inner in value.values()
+    )
 
 
 def without_prefixes(found: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ def conversion_table(report: Mapping[str, Any]) -> Table:
         "neuron": f"{report['neuron']}, {report['share']}-wise",
         "time steps": steps if steps == trained else f"{steps}, trained with {trained}",
         "classes": report["classes"],
-        "tensors": f"{report['keys']}, all used",
+        "tensors": f"{report['keys']}, all used" + (f", {report['left_out']} left out" if report["left_out"] else ""),
         "images": report["dataset"] or "not known",
         "mean": " ".join(f"{value:.4g}" for value in report["mean"]),
         "std": " ".join(f"{value:.4g}" for value in report["std"]),

@@ -20,8 +20,8 @@ def file_content(network: SpikingNetwork, metadata: Metadata, to: str, suffix: s
     Raises ModelError for a network that the format cannot hold.
     """
     if to == "glif":
-        return content(network.cpu().state_dict(), metadata)
-    state = {key: value.contiguous() for key, value in to_spikingjelly(network.cpu()).items()}
+        return content(network.state_dict(), metadata)
+    state = {key: value.contiguous() for key, value in to_spikingjelly(network).items()}
     if suffix not in PICKLE_SUFFIXES:
         return safetensors.torch.save(state)
     buffer = io.BytesIO()

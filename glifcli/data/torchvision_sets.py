@@ -82,7 +82,9 @@ def open_set(name: str, folder: Path, download: bool, train: bool) -> Any:
         if not (isinstance(error, RuntimeError) and "not found" in str(error)):
             raise damaged(name, folder, cause(error)) from error
         if not download:
-            raise DataError(f"`{name}` is not in `{folder}`, or is damaged", "add `--download`") from error
+            images = any((folder / part).is_dir() for part in ("train", "test", "val"))
+            hint = "for its folders of images add `--dataset imagefolder`" if images else "add `--download`"
+            raise DataError(f"`{name}` is not in `{folder}`, or is damaged", hint) from error
     try:
         with bounded_silence(), redirect_stdout(sys.stderr):
             return kind(folder, train=train, download=True)

@@ -82,8 +82,13 @@ class Design:
     make_neuron: NeuronMaker
 
     def channels(self, base: int) -> int:
-        """That many channels times the width, as a multiple of 8, at least 8."""
-        return max(8, 8 * round(base * self.width / 8))
+        """That many channels times the width; see `rounded_channels`."""
+        return rounded_channels(base, self.width)
+
+
+def rounded_channels(base: int, width: float) -> int:
+    """That many channels times the width, as a multiple of 8, at least 8."""
+    return max(8, 8 * round(base * width / 8))
 
 
 class SpikingNetwork(nn.Module):

@@ -12,6 +12,8 @@ from glifcli.models.network import SpikingNetwork
 
 # What becomes of the parameters that go by time step, such as GLIF's conductance, when their number changes.
 CONDUCTANCES = ("first", "hold", "linear", "mean")
+# As in recipes.
+MOST = 1024
 
 
 @torch.no_grad()
@@ -42,9 +44,9 @@ def with_time_steps(network: SpikingNetwork, time_steps: int, conductance: str =
 
 
 def check_time_steps(trained: int, time_steps: int, conductance: str) -> None:
-    """Raises ModelError for less than 1 step, an unknown `conductance`, and "first" with more steps than trained."""
-    if time_steps < 1:
-        raise ModelError(f"a network with `{time_steps}` time steps", "give 1 or more")
+    """Raises ModelError for a number that no network has, an unknown `conductance`, and "first" beyond the trained."""
+    if not 1 <= time_steps <= MOST:
+        raise ModelError(f"a network with `{time_steps}` time steps", f"give 1 or more, up to {MOST}")
     if conductance not in CONDUCTANCES:
         raise ModelError(f"`conductance` is `{conductance}`", nearest(conductance, CONDUCTANCES))
     if conductance == "first" and time_steps > trained:

@@ -12,15 +12,15 @@ BLOCKS = ((64, False), (64, False), (64, False), (64, True), (128, True), (128, 
 
 def widenet7b(design: Design) -> SpikingNetwork:
     """Four blocks of 64 channels and three of 128, a linear layer with bias on every position of the last."""
-    channels = design.channels(BLOCKS[0][0])
+    before = BLOCKS[0][0]
+    channels = design.channels(before)
     stem = Stem(design.in_channels, channels, design, kernel=1, padding=0, scale=PLAIN)
     layers: list[nn.Module] = []
     height, width = design.image_size
     for base, pooled in BLOCKS:
-        wider = design.channels(base)
-        if wider != channels:
-            layers.append(Layer(channels, wider, design, kernel=1, scale=PLAIN))
-            channels = wider
+        if base != before:
+            layers.append(Layer(channels, design.channels(base), design, kernel=1, scale=PLAIN))
+            before, channels = base, design.channels(base)
         layers.append(SpikeElementWiseBlock(channels, design, scale=PLAIN))
         if pooled:
             layers.append(Pool())

@@ -23,6 +23,7 @@ def judge(subject: Subject, *, watch: Watch = lambda batches, _: batches) -> Jud
     evaluation = evaluate(subject.network, subject.batches(watch), device=subject.device, dtype=subject.dtype)
     gates = gate_report(subject.network)
     report = evaluation_json(evaluation, gates, time_steps=subject.network.time_steps, **subject.names())
-    if subject.conductance is not None:
-        report |= {"trained_time_steps": subject.metadata.time_steps, "conductance": subject.conductance}
+    conductance = subject.conductance or subject.metadata.made.get("conductance")
+    if conductance is not None:
+        report |= {"trained_time_steps": subject.metadata.trained_time_steps, "conductance": conductance}
     return Judgement(evaluation, gates, report)

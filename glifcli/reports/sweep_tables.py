@@ -22,14 +22,15 @@ def time_steps_table(report: Mapping[str, Any]) -> Table:
 
 
 def early_exit_table(report: Mapping[str, Any]) -> Table:
-    """What `judge_early_exit` found, the thresholds asked for in bold."""
+    """What `judge_early_exit` found, the thresholds asked for starred and in bold."""
     title = f"Early exit: {_title(report)}, T = {report['time_steps']}"
-    table = _table(title, _where(report), "threshold", "mean T", "stopped after step 1, 2, ...")
+    table = _table(title, f"* asked for; {_where(report)}", "threshold", "mean T", "stopped after step 1, 2, ...")
     for row in report["early_exit"]["thresholds"]:
         asked = row["threshold"] in report["early_exit"]["asked"]
         if row["threshold"] == NEVER:
             table.add_section()
         name = "never" if row["threshold"] == NEVER else f"{row['threshold']:g}"
+        name = f"* {name}" if asked else name
         exits = " ".join(f"{100 * share:.0f}" for share in row["exits"]) + " %"
         table.add_row(name, *_figures(row), f"{row['mean_time_steps']:.3f}", exits, style="bold" if asked else None)
     return table

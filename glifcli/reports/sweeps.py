@@ -38,7 +38,7 @@ def judge_time_steps(
     return {
         **_head(subject, outcomes.values()),
         "conductance": conductance,
-        "trained_time_steps": subject.metadata.time_steps,
+        "trained_time_steps": subject.metadata.trained_time_steps,
         "time_steps": rows,
     }
 
@@ -69,7 +69,7 @@ def judge_early_exit(
         **_head(subject, outcomes),
         "time_steps": subject.network.time_steps,
         "conductance": subject.conductance,
-        "trained_time_steps": subject.metadata.time_steps,
+        "trained_time_steps": subject.metadata.trained_time_steps,
         "early_exit": {"asked": asked, "thresholds": rows},
     }
 

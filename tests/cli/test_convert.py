@@ -93,6 +93,21 @@ def nan(key: str) -> dict[str, Any]:
 GOOD = bytes_of({"state_dict": state()})
 BAD: dict[str, tuple[Callable[[], bytes], list[str]]] = {
     "a truncated zip": (lambda: GOOD[:-100], ["is damaged", "zip archive"]),
+    "an image": (lambda: b"\xff\xd8\xff\xe0" + bytes(100), ["is damaged, or neither safetensors"]),
+    "safetensors of nothing": (lambda: (2).to_bytes(8, "little") + b"{}", ["holds no tensors"]),
+    "a sparse tensor": (
+        lambda: bytes_of(state(features__1__lif__tau=torch.zeros(8).to_sparse())),
+        ["without plain numbers: `features.1.lif.tau`"],
+    ),
+    "a variance below 0": (
+        lambda: bytes_of(state(conv1__0__1__running_var=-torch.ones(8))),
+        ["variances below 0: `conv1.0.1.running_var`"],
+    ),
+    "complex numbers": (
+        lambda: bytes_of(state(conv1__0__1__num_batches_tracked=torch.tensor(1j))),
+        ["`conv1.0.1.num_batches_tracked` holds torch.complex64"],
+    ),
+    "a second state dict": (lambda: bytes_of({"state_dict": state(), "model": state()}), ["several state dicts"]),
     "a few bytes": (lambda: b"hello", ["is damaged, or neither safetensors"]),
     "nothing": (lambda: b"", ["is damaged, or neither safetensors"]),
     "cut safetensors": (lambda: (1000).to_bytes(8, "little") + b'{"a":' + bytes(2000), ["is damaged"]),
@@ -149,7 +164,7 @@ def test_a_bad_file(refused: Callable[..., str], case: str) -> None:
         (["release.pth.tar", "a.pth"], "`a.pth` is the name of a pickle", "`a.safetensors`"),
         (["release.pth.tar", "a.safetensors", "--to", "onnx"], "`--to` is `onnx`", "`spikingjelly`"),
         (["release.pth.tar", "a.safetensors", "--model", "resnet17"], "no model `resnet17`", "did you mean `resnet1"),
-        (["release.pth.tar", "a.safetensors", "--model", "resnet19"], "does not fit `resnet19`", "leave out `--model`"),
+        (["release.pth.tar", "a.safetensors", "--model", "resnet19"], "but of `resnet18`", "leave out `--model`"),
         (["release.pth.tar", "a.safetensors", "--time-steps", "0"], "`0` time steps", "1 or more"),
         (["release.pth.tar", "a.safetensors", "--conductance", "mean"], "`--conductance mean`", "`--time-steps N`"),
         (
@@ -170,6 +185,9 @@ def test_a_bad_file(refused: Callable[..., str], case: str) -> None:
             "--dataset",
         ),
         (["release.pth.tar", "release.pth.tar/a.safetensors"], "is to be in `", "a folder"),
+        (["release.pth.tar", "release.pth.tar", "--to", "spikingjelly", "--force"], "would be lost", "another DST"),
+        (["release.pth.tar", "a.safetensors", "--time-steps", "9" * 20], "time steps", "up to 1024"),
+        (["release.pth.tar"], "`DST` is missing", "`glif convert SRC DST`"),
     ],
 )
 def test_what_it_refuses(
@@ -248,3 +266,68 @@ def test_a_full_disk_leaves_what_was_there(
     err = refused("convert", release, "ours.safetensors", "--force")
     assert "No space left on device" in err
     assert "free some space" in err
+
+
+def test_images_that_nobody_knows_are_measured_at_their_own_size(glif: Glif, finished_run: Path) -> None:
+    assert glif("convert", finished_run, "sj.pth", "--to", "spikingjelly", "--quiet").code == 0
+    assert glif("convert", "sj.pth", "back.safetensors", "--dataset", "digits", "--quiet").code == 0
+    _, metadata = load(Path("back.safetensors"))
+    assert metadata.image_size == (8, 8)
+    assert 0.2 < metadata.mean[0] < 0.4
+    before, after = (
+        json.loads(glif("eval", "--checkpoint", path, "--json", "--quiet").out)
+        for path in (finished_run, "back.safetensors")
+    )
+    # Measured on the validation images too, which the run kept apart.
+    assert after["loss"] == pytest.approx(before["loss"], abs=1e-3)
+
+
+def test_variables_of_the_environment_ask_for_no_data(
+    glif: Glif, release: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLIF_DATA_DIR", "nowhere")
+    monkeypatch.setenv("GLIF_DATASET", "imagefolder")
+    assert glif("convert", release, "ours.safetensors", "--quiet").code == 0
+
+
+def test_what_a_map_leaves_out_is_counted(glif: Glif) -> None:
+    torch.save(state(junk=torch.ones(1)), "a.pth")
+    Path("map.toml").write_text('[keys]\njunk = ""\n')
+    code, out, _ = glif("convert", "a.pth", "ours.safetensors", "--map", "map.toml", "--quiet")
+    assert code == 0
+    assert f"{len(state())}, all used, 1 left out" in out
+
+
+def test_the_trained_time_steps_outlast_conversions(glif: Glif, finished_run: Path) -> None:
+    for source, target, steps in ((finished_run, "a", 6), ("a.safetensors", "b", 3), ("b.safetensors", "c", 4)):
+        assert glif("convert", source, f"{target}.safetensors", "--time-steps", steps, "--quiet").code == 0
+    assert load(Path("b.safetensors"))[1].made["trained_time_steps"] == 4
+    assert "trained_time_steps" not in load(Path("c.safetensors"))[1].made
+    _, out, _ = glif("eval", "--checkpoint", "b.safetensors", "--quiet")
+    assert "T = 3 (trained with 4, conductance hold)" in out
+    drifts = [
+        json.loads(glif("inspect-gates", path, "--json").out)["layers"][0]["drift"]["leak"]
+        for path in (finished_run, "b.safetensors")
+    ]
+    assert drifts[0] == drifts[1]
+
+
+def test_fewer_time_steps_and_rounded_gates_of_a_double_network_on_event_frames(glif: Glif) -> None:
+    random = np.random.default_rng(0)
+    for part, count in (("train", 6), ("test", 2)):
+        for name in ("a", "b"):
+            Path(f"events/{part}/{name}").mkdir(parents=True)
+            for index in range(count):
+                frames = random.poisson(1.0, (5, 2, 8, 8)).astype(np.int16)
+                np.savez(f"events/{part}/{name}/{index}.npz", frames=frames)
+    data = ("--dataset", "eventframes", "--data-dir", "events")
+    settings = ("--time-steps", 5, "--precision", "fp64", "--epochs", 1, "--batch-size", 4, "--device", "cpu")
+    more = ("--set", "model.width=0.25", "--set", "data.validation=0", "--output", "run", "--quiet")
+    assert glif("train", *data, *settings, *more).code == 0
+    arguments = ("--time-steps", 3, "--harden-gates", *data)
+    code, out, err = glif("convert", "run", "hard.safetensors", *arguments, "--json")
+    assert (code, err) == (0, "")
+    after = json.loads(out)["hardening"]["after"]
+    code, out, err = glif("eval", "--checkpoint", "hard.safetensors", "--data-dir", "events", "--json", "--quiet")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["loss"] == after["loss"]

@@ -7,7 +7,7 @@ import torch
 
 from glifcli.checkpoint import load
 from glifcli.cli.app import run
-from glifcli.convert.metadata import authors_training
+from glifcli.convert.metadata import describe
 from glifcli.convert.official import RULES, official
 from glifcli.convert.source import read_source
 from glifcli.errors import CheckpointError
@@ -115,11 +115,18 @@ def test_a_tdbn_of_another_threshold_gives_the_same_output(tmp_path: Path) -> No
 
 
 def test_what_the_authors_trained_on_is_known(tmp_path: Path) -> None:
-    for name, classes, dataset in (("resnet18", 10, "cifar10"), ("resnet19", 100, "cifar100"), ("resnet19", 7, None)):
+    known = (
+        ("resnet18", 10, {"dataset": "cifar10"}),
+        ("resnet19", 100, {"dataset": "cifar100"}),
+        ("resnet34-ms", 1000, {"dataset": "imagefolder", "resize": 256}),
+        ("widenet7b", 10, {"dataset": "eventframes"}),
+        ("resnet19", 7, {}),
+    )
+    for name, classes, made in known:
         model = create_model(name, classes=classes, time_steps=2, width=0.125)
         torch.save(as_official(model, name), tmp_path / "a.pth")
-        training = authors_training(read_source(tmp_path / "a.pth"))
-        assert (None if training is None else training.dataset) == dataset
+        metadata = describe(read_source(tmp_path / "a.pth"), "a.pth")
+        assert {key: metadata.made[key] for key in ("dataset", "resize") if key in metadata.made} == made, name
 
 
 def test_every_problem_is_named(tmp_path: Path) -> None:
@@ -139,3 +146,22 @@ def test_every_problem_is_named(tmp_path: Path) -> None:
         "`features.7.lif.conduct` has shape [4, 64], the model [2, 64]",
     ):
         assert f"  {line}\n" in raised.value.message + "\n", line
+
+
+def test_one_damaged_tensor_does_not_hide_which_network_it_is(tmp_path: Path) -> None:
+    model = create_model("widenet7b", classes=10, time_steps=4, width=0.5)
+    for key, shape in (("conv.0.0.0.weight", (5, 2, 1, 1)), ("conv.0.1.conduct", (3, 32)), ("out.weight", (10, 7))):
+        state = as_official(model, "widenet7b") | {key: torch.zeros(shape)}
+        torch.save(state, tmp_path / "a.pth")
+        with pytest.raises(CheckpointError) as raised:
+            read_source(tmp_path / "a.pth")
+        first, *lines = raised.value.message.splitlines()
+        assert "nearest is `widenet7b`, by the names of the format `official`: 1 of another shape" in first
+        assert len(lines) == 1
+        assert f"`{key}` has shape {list(shape)}" in lines[0]
+
+
+def test_the_wrong_network_is_told_the_right_one(tmp_path: Path) -> None:
+    torch.save(as_official(create_model("widenet7b", time_steps=2, width=0.125), "widenet7b"), tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match="is not of `resnet18` but of `widenet7b`, in the format `official`"):
+        read_source(tmp_path / "a.pth", model="resnet18")

@@ -8,24 +8,27 @@ import torch
 from glifcli.checkpoint import FORMAT, Metadata, load, save
 from glifcli.cli.app import run
 from glifcli.convert.keymap import read_map, renamed
+from glifcli.convert.recognise import recognise
 from glifcli.convert.source import read_source
 from glifcli.convert.spikingjelly import to_spikingjelly
 from glifcli.errors import CheckpointError, GlifError, ModelError
 from glifcli.models.network import SpikingNetwork
-from glifcli.models.registry import create_model
+from glifcli.models.registry import MODELS, create_model, from_config
 from glifcli.neurons.config import NeuronConfig
 from glifcli.neurons.glif import GLIF
 
 
-def saved(path: Path, name: str = "resnet19", neuron: NeuronConfig | None = None) -> SpikingNetwork:
+def saved(
+    path: Path, name: str = "resnet19", neuron: NeuronConfig | None = None, width: float = 0.125
+) -> SpikingNetwork:
     """A model file of random weights, and the model."""
     torch.manual_seed(0)
     neuron = neuron or NeuronConfig()
-    model = create_model(name, classes=10, time_steps=3, width=0.125, neuron=neuron)
+    model = create_model(name, classes=10, time_steps=3, width=width, in_channels=3, image_size=32, neuron=neuron)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter)
     metadata = Metadata(
-        FORMAT, name, 10, 3, 3, 0.125, neuron, (32, 32), (0.1, 0.2, 0.3), (1.0, 2.0, 3.0), tuple("abcdefghij"),
+        FORMAT, name, 10, 3, 3, width, neuron, (32, 32), (0.1, 0.2, 0.3), (1.0, 2.0, 3.0), tuple("abcdefghij"),
         {"dataset": "cifar10", "seed": 1},
     )  # fmt: skip
     save(path, model.state_dict(), metadata)
@@ -34,13 +37,36 @@ def saved(path: Path, name: str = "resnet19", neuron: NeuronConfig | None = None
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 @pytest.mark.parametrize("share", ["channel", "layer"])
-@pytest.mark.parametrize("name", ["resnet19", "resnet18-ms", "cifarnet", "smallnet"])
+@pytest.mark.parametrize("name", MODELS)
 def test_there_and_back_is_the_same_file(name: str, share: str, suffix: str, tmp_path: Path) -> None:
     ours, theirs, back = tmp_path / "ours.safetensors", tmp_path / f"theirs{suffix}", tmp_path / "back.safetensors"
-    saved(ours, name, NeuronConfig(share=share, surrogate="arctan"))  # type: ignore[arg-type]
+    saved(ours, name, NeuronConfig(share=share, surrogate="arctan", frozen_gates=True))  # type: ignore[arg-type]
     assert run(["convert", str(ours), str(theirs), "--to", "spikingjelly", "--quiet"]) == 0
     assert run(["convert", str(theirs), str(back), "--like", str(ours), "--quiet"]) == 0
     assert back.read_bytes() == ours.read_bytes()
+
+
+@pytest.mark.parametrize("width", [0.05, 0.3, 1 / 3, 0.7, 1.3])
+@pytest.mark.parametrize("name", ["resnet18", "cifarnet", "widenet7b", "smallnet"])
+def test_any_width_is_recognised(name: str, width: float) -> None:
+    with torch.device("meta"):
+        model = create_model(name, time_steps=2, width=width)
+        match = recognise(to_spikingjelly(model), "weights")
+        again = from_config(match.config)
+    assert match.config.name == name
+    assert [v.shape for v in again.state_dict().values()] == [v.shape for v in model.state_dict().values()]
+
+
+@pytest.mark.parametrize("name", ["resnet34", "resnet34-ms"])
+def test_what_could_be_two_networks_is_refused(name: str, tmp_path: Path) -> None:
+    """Layer-wise, a block and one that passes membranes have the same names and shapes."""
+    model = saved(tmp_path / "a.safetensors", name, NeuronConfig(share="layer"))
+    torch.save(to_spikingjelly(model), tmp_path / "a.pth")
+    with pytest.raises(CheckpointError) as raised:
+        read_source(tmp_path / "a.pth")
+    assert "could be `resnet34` or `resnet34-ms`" in raised.value.message
+    assert "`--model resnet34`" in raised.value.hint
+    assert read_source(tmp_path / "a.pth", model=name).config.name == name
 
 
 def test_its_names_are_those_of_its_node(tmp_path: Path) -> None:
@@ -55,7 +81,12 @@ def test_without_a_model_to_liken_it_to_the_images_are_open(tmp_path: Path) -> N
     assert run(["convert", str(tmp_path / "a.pth"), str(tmp_path / "b.safetensors"), "--quiet"]) == 0
     _, metadata = load(tmp_path / "b.safetensors")
     assert (metadata.mean, metadata.std, metadata.class_names) == ((0.0,) * 3, (1.0,) * 3, ())
-    assert metadata.made == {"glif": metadata.made["glif"], "converted_from": "a.pth", "format": "spikingjelly"}
+    assert metadata.made == {
+        "glif": metadata.made["glif"],
+        "converted_from": "a.pth",
+        "format": "spikingjelly",
+        "precision": "fp32",
+    }
 
 
 def test_rounded_gates_become_certain_logits(tmp_path: Path) -> None:
