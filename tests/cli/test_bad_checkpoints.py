@@ -64,9 +64,17 @@ CASES: dict[str, tuple[Callable[[Path, Path], object], str, str]] = {
         "is safetensors, but not a glif model: it has no metadata `glif`",
         "`glif train`",
     ),
-    "torch.save": (lambda good, bad: torch.save(raw(good), bad), "is a pickle, which may run code", "`.safetensors`"),
-    "a pickle": (lambda good, bad: bad.write_bytes(pickle.dumps(Bomb())), "is a pickle", "`.safetensors`"),
-    "a pickle in a zip": (zipped, "is a pickle", "`.safetensors`"),
+    "torch.save": (
+        lambda good, bad: torch.save(raw(good), bad),
+        "is a pickle, which may run code",
+        "`glif convert bad.safetensors ",
+    ),
+    "a pickle": (
+        lambda good, bad: bad.write_bytes(pickle.dumps(Bomb())),
+        "is a pickle",
+        "`glif convert bad.safetensors ",
+    ),
+    "a pickle in a zip": (zipped, "is a pickle", "`glif convert bad.safetensors "),
     "an old pickle": (
         lambda good, bad: bad.write_bytes(pickle.dumps(Bomb(), protocol=0)),
         "is damaged or not safetensors",
