@@ -1,6 +1,6 @@
 """Which of our networks a state dict is of, by its keys and shapes alone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -9,10 +9,13 @@ from torch import Tensor
 from glifcli.checkpoint import misfits
 from glifcli.convert.names import GLIF, Dialect
 from glifcli.convert.official import official
-from glifcli.convert.sizes import sized
+from glifcli.convert.sizes import plain_network, sized
 from glifcli.convert.spikingjelly import SPIKINGJELLY
 from glifcli.errors import CheckpointError
 from glifcli.models.registry import MODELS, ModelConfig, from_config
+
+# Names of a network in the paper's form differ from those of another neuron or head by less than this share.
+MARGIN = 0.3
 
 
 @dataclass(frozen=True)
@@ -54,24 +57,33 @@ def recognise(
 
 
 def comparisons(tensors: Mapping[str, Tensor], model: str | None) -> list[Match]:
-    """The tensors held against every network, or that one, in every format."""
-    return [
-        compare(tensors, name, dialect)
+    """The tensors held against every network, or that one, in every format, as far as names are near enough."""
+    known = [
+        (name, dialect)
         for name in ([model] if model else MODELS)
         for dialect in (official(name), SPIKINGJELLY, GLIF)
         if dialect is not None
     ]
+    alike = [similarity(tensors, dialect.keys(plain_network(name)).values()) for name, dialect in known]
+    near = [names for names, share in zip(known, alike, strict=True) if share >= max(alike) - MARGIN]
+    return [compare(tensors, *names) for names in near]
+
+
+def similarity(tensors: Mapping[str, Tensor], names: Iterable[str]) -> float:
+    """The share of the names, the tensors' and those, that are in both."""
+    wanted = set(names)
+    return len(wanted & tensors.keys()) / len(wanted | tensors.keys())
 
 
 def compare(tensors: Mapping[str, Tensor], name: str, dialect: Dialect) -> Match:
     """That network, sized after the tensors, held against them."""
+    config = sized(tensors, name, dialect)
     with torch.device("meta"):
-        config = sized(tensors, name, dialect)
         network = from_config(config)
     keys, thresholds = dialect.keys(network), dialect.norm_thresholds(network)
     wanted = {keys[ours]: value for ours, value in network.state_dict().items()}
     wanted |= dict.fromkeys(thresholds.values(), torch.empty((), device="meta"))
-    alike = len(wanted.keys() & tensors.keys()) / len(wanted.keys() | tensors.keys())
+    alike = similarity(tensors, wanted)
     return Match(config, dialect.name, keys, thresholds, misfits(wanted, dict(tensors)), alike)
 
 

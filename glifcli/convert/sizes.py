@@ -1,5 +1,6 @@
 """The sizes of a network, read from the shapes of its tensors; what most of them say, so that one may be damaged."""
 
+import functools
 import itertools
 import math
 from collections import Counter
@@ -7,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from glifcli.convert.names import Dialect
@@ -22,9 +24,16 @@ Shape = tuple[int, ...]
 DECIMALS = 6
 
 
+@functools.cache
+def plain_network(name: str) -> SpikingNetwork:
+    """That network as in the paper, without memory, for 100 classes and one time step."""
+    with torch.device("meta"):
+        return from_config(ModelConfig(name, classes=100, time_steps=1))
+
+
 def sized(tensors: Mapping[str, Tensor], name: str, dialect: Dialect) -> ModelConfig:
     """The configuration of that network that the tensors tell; what they do not tell is as in the paper."""
-    plain = from_config(ModelConfig(name, classes=100, time_steps=1))
+    plain = plain_network(name)
     parts = dialect.parts(plain)
 
     def shape(part: str, leaf: str) -> Shape:
